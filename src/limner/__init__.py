@@ -1,0 +1,1 @@
+"""Limner: readable portraits of users, drawn from what they did."""

@@ -1,0 +1,274 @@
+"""Every error Limner raises on purpose.
+
+    LimnerError
+    ├── InputError            the caller's data or arguments
+    │   ├── BadRowError           one row of an import
+    │   ├── UnknownFormatError    a file nobody can read
+    │   ├── UnknownUserError
+    │   ├── UnknownItemError
+    │   ├── EmptyHistoryError
+    │   └── SettingsError
+    ├── ModelError            a language model or encoder
+    │   ├── ModelUnavailableError
+    │   ├── ModelOutputError
+    │   ├── PriceUnknownError
+    │   └── BudgetExceededError
+    ├── WeightsError          weights on disk
+    │   ├── UnknownWeightsError
+    │   ├── WeightsMissingError
+    │   └── ChecksumError
+    ├── StoreError            the database
+    ├── EncoderChangedError   vectors of another encoder
+    └── MissingExtraError     an optional dependency
+
+Each has a stable `code` for logs and for the wire. Arguments equal `__init__`'s, so errors pickle.
+"""
+
+from typing import ClassVar
+
+
+class LimnerError(Exception):
+    """Base of the tree."""
+
+    code: ClassVar[str] = "limner"
+
+
+class InputError(LimnerError):
+    """The caller gave something that cannot be used."""
+
+    code = "input"
+
+
+class BadRowError(InputError):
+    """A row of an import is not what it should be."""
+
+    code = "bad_row"
+
+    def __init__(self, file: str, line: int, field: str, reason: str) -> None:
+        self.file, self.line, self.field, self.reason = file, line, field, reason
+        super().__init__(file, line, field, reason)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: `{self.field}`: {self.reason}"
+
+
+class UnknownFormatError(InputError):
+    """A file's form was not recognised."""
+
+    code = "unknown_format"
+
+    def __init__(self, file: str, reason: str) -> None:
+        self.file, self.reason = file, reason
+        super().__init__(file, reason)
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}"
+
+
+class UnknownUserError(InputError):
+    """No interaction of this user was ever recorded."""
+
+    code = "unknown_user"
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        super().__init__(user_id)
+
+    def __str__(self) -> str:
+        return f"user_id={self.user_id!r} is not in the store; record or import interactions first"
+
+
+class UnknownItemError(InputError):
+    """The catalogue has no such item."""
+
+    code = "unknown_item"
+
+    def __init__(self, item_id: str) -> None:
+        self.item_id = item_id
+        super().__init__(item_id)
+
+    def __str__(self) -> str:
+        return f"item_id={self.item_id!r} is not in the catalogue; import its item file first"
+
+
+class EmptyHistoryError(InputError):
+    """A known user has nothing before `as_of`. Raised before a model is paid for."""
+
+    code = "empty_history"
+
+    def __init__(self, user_id: str, as_of: str) -> None:
+        self.user_id, self.as_of = user_id, as_of
+        super().__init__(user_id, as_of)
+
+    def __str__(self) -> str:
+        return f"user_id={self.user_id!r} has 0 interactions before {self.as_of}; use a later `as_of`"
+
+
+class SettingsError(InputError):
+    """A setting from the environment, `limner.toml` or an option is wrong."""
+
+    code = "settings"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(name, reason)
+
+    def __str__(self) -> str:
+        return f"setting `{self.name}`: {self.reason}"
+
+
+class ModelError(LimnerError):
+    """A model could not do what was asked."""
+
+    code = "model"
+
+
+class ModelUnavailableError(ModelError):
+    """Every attempt on every model failed."""
+
+    code = "model_unavailable"
+
+    def __init__(self, model: str, attempts: int, reason: str) -> None:
+        self.model, self.attempts, self.reason = model, attempts, reason
+        super().__init__(model, attempts, reason)
+
+    def __str__(self) -> str:
+        return (
+            f"model={self.model!r} failed {self.attempts} times, last: {self.reason}; "
+            "check the model string, `api_base` and key, or add `fallback_models`"
+        )
+
+
+class ModelOutputError(ModelError):
+    """A model's answer did not fit the schema, even after repair and re-asking."""
+
+    code = "model_output"
+
+    def __init__(self, model: str, reason: str, text: str) -> None:
+        self.model, self.reason, self.text = model, reason, text
+        super().__init__(model, reason, text)
+
+    def __str__(self) -> str:
+        return f"model={self.model!r} gave no usable answer ({self.reason}): {self.text[:200]!r}"
+
+
+class PriceUnknownError(ModelError):
+    """A budget in money was set for a model whose price nobody knows."""
+
+    code = "price_unknown"
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(model)
+
+    def __str__(self) -> str:
+        return (
+            f"model={self.model!r} has no known price, so a money budget cannot be kept; "
+            "set `chat.price_per_million` or budget in calls or tokens"
+        )
+
+
+class BudgetExceededError(ModelError):
+    """The next call could pass a limit, so it was not made."""
+
+    code = "budget_exceeded"
+
+    def __init__(self, limit: str, allowed: float, spent: float, needed: float) -> None:
+        self.limit, self.allowed, self.spent, self.needed = limit, allowed, spent, needed
+        super().__init__(limit, allowed, spent, needed)
+
+    def __str__(self) -> str:
+        return (
+            f"budget of {self.allowed:g} {self.limit} has {self.allowed - self.spent:g} left and the "
+            f"next call may need {self.needed:g}; raise `budget.{self.limit}`"
+        )
+
+
+class WeightsError(LimnerError):
+    """Weights on disk cannot be used."""
+
+    code = "weights"
+
+
+class UnknownWeightsError(WeightsError):
+    """No weights of this name are known or lie in the models folder."""
+
+    code = "weights_unknown"
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        self.name, self.known = name, known
+        super().__init__(name, known)
+
+    def __str__(self) -> str:
+        return f"model {self.name!r} is unknown; `limner models list` names {', '.join(self.known)}"
+
+
+class WeightsMissingError(WeightsError):
+    """Known weights are not on disk."""
+
+    code = "weights_missing"
+
+    def __init__(self, name: str, path: str) -> None:
+        self.name, self.path = name, path
+        super().__init__(name, path)
+
+    def __str__(self) -> str:
+        return f"weights {self.name!r} are not at {self.path}; run `limner models fetch {self.name}`"
+
+
+class ChecksumError(WeightsError):
+    """A file's sha256 is not the published one."""
+
+    code = "weights_checksum"
+
+    def __init__(self, path: str, wanted: str, found: str) -> None:
+        self.path, self.wanted, self.found = path, wanted, found
+        super().__init__(path, wanted, found)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: sha256 is {self.found}, wanted {self.wanted}; "
+            "delete the file and run `limner models fetch`"
+        )
+
+
+class StoreError(LimnerError):
+    """The database cannot be opened or used."""
+
+    code = "store"
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(url, reason)
+
+    def __str__(self) -> str:
+        return f"store {self.url}: {self.reason}"
+
+
+class EncoderChangedError(LimnerError):
+    """The index holds vectors of another encoder; they are never mixed."""
+
+    code = "encoder_changed"
+
+    def __init__(self, collection: str, indexed: str, configured: str) -> None:
+        self.collection, self.indexed, self.configured = collection, indexed, configured
+        super().__init__(collection, indexed, configured)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.collection} was indexed with encoder {self.indexed!r}, but {self.configured!r} is "
+            "configured; run `limner reindex`, or set `embedder` back"
+        )
+
+
+class MissingExtraError(LimnerError):
+    """An optional dependency is not installed."""
+
+    code = "missing_extra"
+
+    def __init__(self, feature: str, extra: str) -> None:
+        self.feature, self.extra = feature, extra
+        super().__init__(feature, extra)
+
+    def __str__(self) -> str:
+        return f"{self.feature} needs `pip install 'limner[{self.extra}]'`"

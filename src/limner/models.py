@@ -1,0 +1,527 @@
+"""The words of Limner as data: what is recorded, drawn, criticised and logged.
+
+Every object is frozen and rejects unknown fields. The string under a field is its documentation and
+travels with the JSON Schema.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Kind = Literal["view", "click", "purchase", "rating", "review", "message"]
+Polarity = Literal["like", "dislike", "neutral"]
+ProfileSource = Literal["model", "extractive"]
+
+
+def _as_utc(moment: datetime) -> datetime:
+    """Read a naive datetime as UTC and convert an aware one, so that moments compare."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_as_utc)]
+Identifier = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+def content_hash(*parts: object) -> str:
+    """Return 32 hexadecimal digits that depend on the parts, their order and nothing else."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        encoded = repr(part).encode()
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()
+
+
+class Record(BaseModel):
+    """Base of every stored, sent or model-written object."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def _derive_event_id(fields: dict[str, Any]) -> str:
+    """Hash an interaction's other fields, so that the same event always has the same id."""
+    names = ("user_id", "item_id", "kind", "at", "rating", "text")
+    return content_hash(*(str(fields.get(name)) for name in names))
+
+
+class Interaction(Record):
+    """One thing a user did, at one moment."""
+
+    user_id: Identifier
+    """Whose behaviour this is; compared for equality only."""
+
+    item_id: Identifier | None = None
+    """The catalogue entry it concerns; absent for a chat message."""
+
+    kind: Kind
+    """What was done."""
+
+    at: Moment
+    """When, in UTC. A source that gives only an order counts seconds from 1970-01-01."""
+
+    rating: float | None = None
+    """On the source's own scale, not normalised; absent if the user gave none."""
+
+    text: str | None = None
+    """The user's own words (review, chat turn); absent if there are none."""
+
+    event_id: Identifier = Field(default_factory=_derive_event_id)
+    """Unique in a tenant; recording it again changes nothing. Left out, it is a hash of the rest."""
+
+
+class Item(Record):
+    """A catalogue entry with the text its publisher gives."""
+
+    item_id: Identifier
+    """Unique in a tenant; compared for equality only, never shown to a model."""
+
+    title: str = ""
+    """Name, or whatever words identify the item; empty if the source has none."""
+
+    brand: str | None = None
+    """Maker or seller."""
+
+    categories: tuple[str, ...] = ()
+    """Categories or genres, broad to narrow."""
+
+    tags: tuple[str, ...] = ()
+    """Free keywords, by users or publisher."""
+
+    description: str | None = None
+    """Longer publisher text."""
+
+    def describe(self, max_chars: int = 400) -> str:
+        """Return the text that is embedded and shown for this item, at most `max_chars` long."""
+        title_words = self.title.casefold()
+        brand = self.brand if self.brand and self.brand.casefold() not in title_words else None
+        details = [brand, ", ".join(self.categories), ", ".join(self.tags), self.description]
+        parts = [self.title, *(part for part in details if part)]
+        return ". ".join(part for part in parts if part)[:max_chars]
+
+
+class ItemCard(Record):
+    """What reasoning about an item found: who it is for, who it is not for, and why."""
+
+    item_id: Identifier
+    """The item described."""
+
+    liked_by: str
+    """Who would like it."""
+
+    disliked_by: str
+    """Who would not."""
+
+    feature: str
+    """What sets it apart, in at most 25 words."""
+
+    evidence: tuple[str, ...] = ()
+    """Event ids of the reviews it rests on; empty if it rests on publisher text alone."""
+
+
+class Cue(Record):
+    """One compact observation about a user (or, in a pair, about an item)."""
+
+    cue_id: Identifier
+    """Content hash of subject and observation."""
+
+    text: str
+    """The observation, a short phrase."""
+
+    polarity: Polarity
+    """Whether it speaks for or against the facet."""
+
+    facet: str
+    """The theme it belongs to, a word or two."""
+
+    evidence: tuple[str, ...]
+    """Event ids it rests on; never empty."""
+
+    weight: Annotated[float, Field(ge=0.0)] = 1.0
+    """How much it counts; the number of supporting interactions unless a source says otherwise."""
+
+
+class Facet(Record):
+    """One interest of a user in one sentence, embedded on its own."""
+
+    name: str
+    """The theme, a word or two."""
+
+    text: str
+    """The sentence."""
+
+    polarity: Polarity = "like"
+    """Whether the user is drawn to it."""
+
+
+class Claim(Record):
+    """One statement of a profile and the interactions that support it."""
+
+    text: str
+    """The statement; one of the profile's facet sentences."""
+
+    evidence: tuple[str, ...]
+    """Event ids, most supporting first; never empty in a published profile."""
+
+    confidence: Annotated[float, Field(ge=0.0, le=1.0)]
+    """Measured support by the cited interactions: 0 none, 1 the same words."""
+
+
+class Usage(Record):
+    """What something cost."""
+
+    calls: int = 0
+    """Requests sent to a model, retries included."""
+
+    cached_calls: int = 0
+    """Answers taken from the completion cache; they cost nothing."""
+
+    prompt_tokens: int = 0
+    """Tokens read, as the backend counts them."""
+
+    completion_tokens: int = 0
+    """Tokens written, as the backend counts them."""
+
+    cost: float = 0.0
+    """Money in US dollars; 0 for local models."""
+
+    seconds: float = 0.0
+    """Summed latency of the calls; calls may overlap."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read and written."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Self) -> "Usage":
+        """Add field by field."""
+        names = Usage.model_fields
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+    @staticmethod
+    def total(parts: Iterable["Usage"]) -> "Usage":
+        """Add any number of usages."""
+        return sum(parts, start=Usage())
+
+
+class RecentEvent(Record):
+    """One entry of the raw tail that goes with a profile."""
+
+    event_id: Identifier
+    """The interaction."""
+
+    item_id: Identifier | None
+    """Its item; absent for a chat message."""
+
+    title: str
+    """The item's title, or the first words of the message."""
+
+    kind: Kind
+    """What was done."""
+
+    at: Moment
+    """When."""
+
+    rating: float | None = None
+    """On the source's own scale."""
+
+
+class Profile(Record):
+    """A portrait of one user in words: long memory as facets, short memory as a raw tail."""
+
+    user_id: Identifier
+    """Whose portrait this is."""
+
+    version: Annotated[int, Field(ge=1)]
+    """Counts from 1 for each user."""
+
+    parent_version: int | None = None
+    """The version it followed; absent for the first."""
+
+    as_of: Moment
+    """Nothing at or after this moment was used."""
+
+    text: str
+    """The portrait as one paragraph."""
+
+    likes: tuple[str, ...] = ()
+    """Sentences about what draws the user."""
+
+    dislikes: tuple[str, ...] = ()
+    """Sentences about what puts the user off."""
+
+    facets: tuple[Facet, ...] = ()
+    """The sentences with their themes; each has its own vector in the catalogue."""
+
+    claims: tuple[Claim, ...] = ()
+    """The same sentences with their evidence."""
+
+    recent: tuple[RecentEvent, ...] = ()
+    """The last interactions as they were, newest first; includes those the critic held back."""
+
+    language: str
+    """ISO 639-1 code of the language the user writes in, or of the catalogue's text."""
+
+    source: ProfileSource
+    """`model` if a language model wrote it, `extractive` if it was assembled without one."""
+
+    notes: tuple[str, ...] = ()
+    """Anything the reader should know, for example why no model text was used."""
+
+    reward: float | None = None
+    """Total reward by the critic; absent if the history was too short to hold anything back."""
+
+    reward_terms: dict[str, float] = {}
+    """The terms of the reward, unweighted."""
+
+    usage: Usage = Usage()
+    """What drawing this version cost, drafts that lost included."""
+
+    model: str | None = None
+    """The model that wrote the published text; absent if extractive."""
+
+    prompt_versions: dict[str, int] = {}
+    """Prompt id to version, for every prompt used."""
+
+    critic_version: str
+    """Encoder and settings of the critic; rewards compare only within one version."""
+
+    fingerprint: str
+    """Hash of everything it was drawn from; equal fingerprints make a redraw a no-op."""
+
+    created_at: Moment
+    """When it was published."""
+
+
+class Critique(Record):
+    """What the critic found in one draft: numbers, and a sentence for the next draft."""
+
+    rank: float | None
+    """Mean mid-rank of the held-back items among the negatives, 1 is best; absent without any."""
+
+    margin: float | None
+    """Mean score of the held-back items minus the mean of the negatives, in cosine units."""
+
+    missed: tuple[str, ...] = ()
+    """Observations the draft leaves out although they point at what it failed to predict."""
+
+    unsupported: tuple[str, ...] = ()
+    """Sentences whose cited evidence does not support them."""
+
+    boilerplate: tuple[str, ...] = ()
+    """Sentences that would fit other users as well."""
+
+    rewards: dict[str, float]
+    """Every term that was computed, and `total`."""
+
+    advice: str
+    """One sentence the next draft can use; never names a held-back item."""
+
+
+class PairSide(Record):
+    """One side of a pair: what was noticed, what the model set itself to write, what it wrote."""
+
+    cue: str
+    """The observation this side starts from."""
+
+    instruction: str
+    """The model's own plan for the profile."""
+
+    profile: str
+    """The profile, written for the other side."""
+
+
+class Reason(Record):
+    """Why the two sides fit or not."""
+
+    text: str
+    """The reason, a sentence."""
+
+    user_evidence: tuple[str, ...]
+    """Event ids from the user's history."""
+
+    item_evidence: tuple[str, ...] = ()
+    """Event ids of others' interactions with the item; empty for a cold item."""
+
+
+class Pair(Record):
+    """A user profile and an item profile written for each other."""
+
+    user_id: Identifier
+    """The user."""
+
+    item_id: Identifier
+    """The item."""
+
+    as_of: Moment
+    """Nothing at or after this moment was used."""
+
+    user: PairSide
+    """The user's side."""
+
+    item: PairSide
+    """The item's side."""
+
+    affinity: Annotated[float, Field(ge=-1.0, le=1.0)]
+    """Cosine of the two profiles' vectors."""
+
+    expected_rating: float | None
+    """Damped user and item mean on the source's scale; absent where nothing was rated."""
+
+    reasons: tuple[Reason, ...]
+    """Reasons with evidence on both sides."""
+
+    language: str
+    """ISO 639-1 code."""
+
+    source: ProfileSource
+    """`model`, or `extractive` if no model text was usable."""
+
+    notes: tuple[str, ...] = ()
+    """Anything the reader should know."""
+
+    reward: float | None = None
+    """Total reward by the critic."""
+
+    reward_terms: dict[str, float] = {}
+    """The terms of the reward, unweighted."""
+
+    usage: Usage = Usage()
+    """What the pair cost."""
+
+    model: str | None = None
+    """The model that wrote it."""
+
+    prompt_versions: dict[str, int] = {}
+    """Prompt id to version."""
+
+    critic_version: str
+    """Encoder and settings of the critic."""
+
+    created_at: Moment
+    """When it was written."""
+
+
+class Group(Record):
+    """People who share interests, and what that adds for one of them."""
+
+    group_id: Identifier
+    """Content hash of the members."""
+
+    members: tuple[str, ...]
+    """User ids; never shown to another user."""
+
+    shared: tuple[str, ...]
+    """Interests the members have in common."""
+
+    news: tuple[str, ...] = ()
+    """Shared interests that this user's own history does not show."""
+
+
+class Message(Record):
+    """One chat message."""
+
+    role: Literal["system", "user", "assistant"]
+    """Who speaks."""
+
+    content: str
+    """What is said."""
+
+
+class Rollout(Record):
+    """One draft as it happened, ready for offline learning."""
+
+    rollout_id: Identifier
+    """Unique in a tenant."""
+
+    run_id: Identifier
+    """The drawing it belongs to; equal for all drafts of one run."""
+
+    user_id: Identifier
+    """Whose profile was drafted."""
+
+    item_id: Identifier | None = None
+    """The item of a pair; absent for a profile."""
+
+    round: int
+    """0 for first drafts, then the revision round; the extractive floor is round -1."""
+
+    draft_ix: int
+    """Index within the round."""
+
+    group_key: str
+    """Hash of user, prompt, critic version and negatives seed: rewards compare only within it."""
+
+    messages: tuple[Message, ...]
+    """The prompt; empty for the extractive floor."""
+
+    completion: str
+    """What the model wrote, before any repair."""
+
+    profile_text: str
+    """The draft after parsing; empty if it could not be parsed."""
+
+    finish_reason: str
+    """As the backend gives it; `none` for the extractive floor."""
+
+    backend: str
+    """Model string."""
+
+    model_rev: str
+    """Revision or checksum of the weights, as far as it is known."""
+
+    temperature: float
+    """Sampling temperature."""
+
+    top_p: float
+    """Nucleus mass."""
+
+    seed: int | None = None
+    """Sampling seed; absent if none was sent."""
+
+    token_ids: tuple[int, ...] | None = None
+    """Completion tokens, if the backend gives them."""
+
+    token_logprobs: tuple[float, ...] | None = None
+    """Their log-probabilities under the behaviour policy, if the backend gives them."""
+
+    selected: bool
+    """Whether this draft was published."""
+
+    selection_propensity: float
+    """Probability with which the selection rule would publish it; 1 or 0 for the arg-max."""
+
+    rewards: dict[str, float]
+    """Every reward term, and `total`; empty if the draft could not be scored."""
+
+    critic_version: str
+    """Encoder and settings of the critic."""
+
+    neg_seed: int
+    """Seed of the negatives."""
+
+    prompt_id: str
+    """Which prompt; `extractive` for the floor."""
+
+    prompt_version: int
+    """Its version."""
+
+    usage: Usage
+    """What this draft cost."""
+
+    at: Moment
+    """When it was written."""
+
+
+class Receipt(Record):
+    """What a forget removed, place by place."""
+
+    user_id: Identifier
+    """Who was forgotten."""
+
+    removed: dict[str, int]
+    """Place to number of entries."""
+
+    at: Moment
+    """When."""

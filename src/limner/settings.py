@@ -1,0 +1,254 @@
+"""Settings, read once from the environment (`LIMNER_…`) and `limner.toml`.
+
+Precedence: arguments, environment, `limner.toml` in the working directory, defaults. Nested names use two
+underscores in the environment: `LIMNER_CHAT__API_BASE`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from .errors import SettingsError
+
+DEFAULT_MODEL = "limner/smollm2-135m"
+DEFAULT_EMBEDDER = "minilm"
+
+
+class Section(BaseModel):
+    """Base of the groups of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ChatSettings(Section):
+    """How language models are called."""
+
+    api_base: str | None = None
+    """Base URL of an OpenAI-compatible server (vLLM, Ollama, llama.cpp); absent for hosted models."""
+
+    api_key: SecretStr | None = None
+    """Key sent to the model server; absent to let LiteLLM read the provider's own variable."""
+
+    fallback_models: tuple[str, ...] = ()
+    """Model strings tried in order when `model` keeps failing."""
+
+    concurrency: PositiveInt = 16
+    """Calls in flight at once."""
+
+    timeout: PositiveFloat = 120.0
+    """Seconds for one attempt."""
+
+    attempts: PositiveInt = 4
+    """Attempts per model before the next fallback."""
+
+    max_wait: PositiveFloat = 30.0
+    """Longest wait between attempts in seconds; a longer Retry-After counts as a failure."""
+
+    price_per_million: tuple[NonNegativeFloat, NonNegativeFloat] | None = None
+    """US dollars per million prompt and completion tokens; absent to use LiteLLM's price list."""
+
+    threads: PositiveInt = 1
+    """Threads of the embedded model; one is often faster than two on a busy machine."""
+
+    parallel: PositiveInt = 4
+    """Sequences the embedded model decodes at once."""
+
+
+class BudgetSettings(Section):
+    """Hard limits of one run; absent means no limit."""
+
+    calls: PositiveInt | None = None
+    """Requests sent to models, retries included."""
+
+    tokens: PositiveInt | None = None
+    """Tokens read and written."""
+
+    money: PositiveFloat | None = None
+    """US dollars."""
+
+
+class DraftingSettings(Section):
+    """How a portrait is drawn."""
+
+    drafts: PositiveInt = 4
+    """First drafts per user."""
+
+    rounds: NonNegativeInt = 1
+    """Revision rounds at most; 0 publishes the best first draft."""
+
+    revisions: PositiveInt = 2
+    """Revised drafts per round."""
+
+    temperature: PositiveFloat = 0.9
+    """Sampling temperature of drafts."""
+
+    top_p: PositiveFloat = 0.95
+    """Nucleus mass of drafts."""
+
+    facets: PositiveInt = 4
+    """Sentences in a portrait at most."""
+
+    holdout: PositiveInt = 3
+    """Last interactions with an item that the critic holds back from the drafts."""
+
+    recent: PositiveInt = 10
+    """Length of the raw tail."""
+
+    cue_batch: PositiveInt = 8
+    """Interactions per cue-extraction call."""
+
+    cue_history: PositiveInt = 48
+    """Oldest interactions are not cued beyond this many new ones per run."""
+
+    min_gain: NonNegativeFloat = 0.01
+    """A revision round that gains less reward than this is the last."""
+
+    accept: float = 0.8
+    """Total reward from which a draft needs no revision."""
+
+    seed: int = 0
+    """Seed of sampling, negatives and ties."""
+
+
+class CriticSettings(Section):
+    """What drafts are graded against."""
+
+    negatives: PositiveInt = 128
+    """Negatives per held-back item."""
+
+    hard_share: float = Field(default=0.4, ge=0.0, le=1.0)
+    """Share of negatives near the history that the user did not choose."""
+
+    popular_share: float = Field(default=0.2, ge=0.0, le=1.0)
+    """Share of negatives drawn by popularity; the rest is uniform."""
+
+    temperature: PositiveFloat = 0.05
+    """Temperature of the late interaction and of InfoNCE, in cosine units."""
+
+    support: float = Field(default=0.35, ge=-1.0, le=1.0)
+    """Cosine from which a cited interaction supports a claim."""
+
+    max_words: PositiveInt = 90
+    """Length from which the length penalty grows."""
+
+
+class RewardWeights(Section):
+    """Weights of the reward's terms; 0 switches a term off and saves its cost."""
+
+    rank: NonNegativeFloat = 1.0
+    """NDCG of held-back items among negatives."""
+
+    emb: NonNegativeFloat = 0.5
+    """Bounded bidirectional InfoNCE."""
+
+    text: NonNegativeFloat = 0.0
+    """Next item by multiple choice; one model call a draft."""
+
+    ground: NonNegativeFloat = 0.3
+    """Share of claims their evidence supports."""
+
+    length: NonNegativeFloat = 0.2
+    """Penalty on words beyond `critic.max_words`."""
+
+    boiler: NonNegativeFloat = 0.2
+    """Penalty on sentences that fit other users."""
+
+    leak: NonNegativeFloat = 1.0
+    """Whether a leaked target or rating sends the total to the floor (0 or 1)."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LIMNER_",
+        env_nested_delimiter="__",
+        toml_file="limner.toml",
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+    )
+
+    store: Path = Path(".limner")
+    """Folder of the embedded store: database, vectors, checkpoints."""
+
+    database_url: SecretStr | None = None
+    """`postgresql://…`; absent for SQLite in `store`."""
+
+    chroma_url: str | None = None
+    """`http://host:port` of a Chroma server; absent for an embedded index in `store`."""
+
+    tenant: str = Field(default="default", pattern=r"^[a-z0-9_-]{1,40}$")
+    """Everything read or written belongs to this tenant."""
+
+    model: str = DEFAULT_MODEL
+    """LiteLLM model string; `limner/NAME` runs embedded."""
+
+    embedder: str = DEFAULT_EMBEDDER
+    """`minilm`, `sentence-transformers/FOLDER_OR_NAME`, or a LiteLLM embedding model."""
+
+    models_dir: Path = Path.home() / ".cache" / "limner" / "models"
+    """Where weights lie."""
+
+    chat: ChatSettings = ChatSettings()
+    """How language models are called."""
+
+    budget: BudgetSettings = BudgetSettings()
+    """Hard limits of one run."""
+
+    drafting: DraftingSettings = DraftingSettings()
+    """How a portrait is drawn."""
+
+    critic: CriticSettings = CriticSettings()
+    """What drafts are graded against."""
+
+    reward: RewardWeights = RewardWeights()
+    """Weights of the reward's terms."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, then the environment, then `limner.toml`."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings once.
+
+    Args:
+        overrides: Values that win over environment and file; `None` means not given. Nested groups are
+            mappings and are merged with what the environment and the file say.
+
+    Raises:
+        SettingsError: A value is out of range or a name is unknown.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(name, f"{first['msg']}, got {first['input']!r}") from error

@@ -1,0 +1,62 @@
+"""The embedder door: text in, unit vectors out."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+
+class Embedder(Protocol):
+    """A sentence encoder."""
+
+    @property
+    def name(self) -> str:
+        """Identity of the encoder and its weights; vectors of different names are never compared."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> FloatArray:
+        """Return unit-norm vectors, shape `(len(texts), dimension)`, in the order of `texts`.
+
+        Raises:
+            ModelUnavailableError: A remote encoder kept failing.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release what is held."""
+        ...
+
+
+class HashingEmbedder:
+    """A double: signed feature hashing of words. Same words, same vector; no weights, no meaning."""
+
+    name = "hashing-v1"
+
+    def __init__(self, dimension: int = 64) -> None:
+        self.dimension = dimension
+        self.texts: list[str] = []
+
+    async def embed(self, texts: Sequence[str]) -> FloatArray:
+        """Return unit-norm bag-of-words vectors; an empty text gives the first basis vector."""
+        self.texts.extend(texts)
+        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        for row, text in enumerate(texts):
+            for word in text.casefold().split():
+                digest = hashlib.blake2b(word.strip(".,;:!?\"'()").encode(), digest_size=8).digest()
+                slot = int.from_bytes(digest[:4], "big") % self.dimension
+                vectors[row, slot] += 1.0 if digest[4] % 2 else -1.0
+            if not vectors[row].any():
+                vectors[row, 0] = 1.0
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    async def aclose(self) -> None:
+        """Hold nothing."""

@@ -1,0 +1,176 @@
+"""The store door: everything that must survive, for one tenant."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from ..models import Cue, Interaction, Item, Pair, Profile, Rollout
+
+Subject = str
+"""Whose cues: `user:ID` or `item:ID`."""
+
+
+class Recorded(NamedTuple):
+    """What a write did."""
+
+    added: int
+    """Events that were new."""
+
+    repeated: int
+    """Events whose id was already there; nothing changed for them."""
+
+
+class RatingScale(NamedTuple):
+    """Ratings seen so far."""
+
+    low: float
+    high: float
+    mean: float
+    count: int
+
+
+class Counts(NamedTuple):
+    """How much a store holds."""
+
+    users: int
+    items: int
+    interactions: int
+    cues: int
+    profiles: int
+    rollouts: int
+
+
+class Published(NamedTuple):
+    """What goes into the store in one transaction when a profile is published."""
+
+    profile: Profile
+    """Its `version` and `parent_version` are assigned by the store; what it carries there is ignored."""
+
+    rollouts: tuple[Rollout, ...]
+
+
+class Store(Protocol):
+    """A database of one tenant. Every write is durable when its call returns.
+
+    `as_of` bounds are exclusive everywhere: nothing at or after that moment is returned.
+    """
+
+    async def record(self, interactions: Sequence[Interaction]) -> Recorded:
+        """Keep interactions; an event id that is already there is left as it is."""
+        ...
+
+    async def put_items(self, items: Sequence[Item]) -> int:
+        """Insert or replace items; return how many were new or changed."""
+        ...
+
+    async def items(self, item_ids: Sequence[str]) -> dict[str, Item]:
+        """Return the items that exist, by id."""
+        ...
+
+    def all_items(self, batch: int = 1000) -> AsyncIterator[list[Item]]:
+        """Stream every item, in id order."""
+        ...
+
+    def users(self, *, after: str | None = None, batch: int = 1000) -> AsyncIterator[list[str]]:
+        """Stream user ids that have interactions, in id order, starting behind `after`."""
+        ...
+
+    async def has_user(self, user_id: str) -> bool:
+        """Whether any interaction of the user was ever recorded."""
+        ...
+
+    async def history(self, user_id: str, *, as_of: datetime, last: int | None = None) -> list[Interaction]:
+        """Return a user's interactions before `as_of`, oldest first; only the `last` ones if given.
+
+        Equal moments are ordered by event id, which carries no information.
+        """
+        ...
+
+    async def item_history(
+        self, item_id: str, *, as_of: datetime, exclude_user: str | None = None, last: int = 50
+    ) -> list[Interaction]:
+        """Return the `last` interactions with an item before `as_of`, oldest first."""
+        ...
+
+    async def popular(self, *, as_of: datetime, limit: int = 1000) -> list[tuple[str, int]]:
+        """Return items by number of interactions before `as_of`, most first, ties by id."""
+        ...
+
+    async def other_users(self, user_id: str, *, as_of: datetime, limit: int, seed: int) -> list[str]:
+        """Return a seeded sample of other users with interactions before `as_of`."""
+        ...
+
+    async def rating_scale(
+        self, *, as_of: datetime, user_id: str | None = None, item_id: str | None = None
+    ) -> RatingScale | None:
+        """Return low, high, mean and count of ratings before `as_of`; `None` without any."""
+        ...
+
+    async def add_cues(self, subject: Subject, cues: Sequence[Cue], events: Sequence[str]) -> None:
+        """Keep cues and mark `events` as cued for `subject`, in one transaction. Equal cue ids replace."""
+        ...
+
+    async def cues(self, subject: Subject) -> list[Cue]:
+        """Return a subject's cues, oldest first."""
+        ...
+
+    async def cued_events(self, subject: Subject) -> frozenset[str]:
+        """Return the event ids that cues were already extracted from."""
+        ...
+
+    async def publish(self, published: Published) -> Profile:
+        """Keep a profile and its rollouts in one transaction and return it with its version.
+
+        If the user's newest profile has the same fingerprint, nothing is written and that one is returned.
+        """
+        ...
+
+    async def profile(
+        self, user_id: str, *, version: int | None = None, as_of: datetime | None = None
+    ) -> Profile | None:
+        """Return one version, or the newest whose `as_of` is at or before the given one."""
+        ...
+
+    async def profile_versions(self, user_id: str) -> list[Profile]:
+        """Return all versions, oldest first."""
+        ...
+
+    def profiles(self, batch: int = 200) -> AsyncIterator[list[Profile]]:
+        """Stream the newest profile of every user, in user order."""
+        ...
+
+    async def put_pair(self, pair: Pair, rollouts: Sequence[Rollout]) -> None:
+        """Keep a pair and its rollouts in one transaction."""
+        ...
+
+    async def pair(self, user_id: str, item_id: str) -> Pair | None:
+        """Return the newest pair."""
+        ...
+
+    def rollouts(self, batch: int = 500) -> AsyncIterator[list[Rollout]]:
+        """Stream the log in the order of writing."""
+        ...
+
+    async def cached_completions(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return cached answers (JSON) by key."""
+        ...
+
+    async def cache_completions(self, entries: Mapping[str, str], subject: Subject) -> None:
+        """Keep answers; `subject` lets a forget find them."""
+        ...
+
+    async def cached_vectors(self, encoder: str, keys: Sequence[str]) -> dict[str, bytes]:
+        """Return cached vectors (little-endian float32) by key."""
+        ...
+
+    async def cache_vectors(self, encoder: str, entries: Mapping[str, bytes]) -> None:
+        """Keep vectors."""
+        ...
+
+    async def counts(self) -> Counts:
+        """Return how much the store holds."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
