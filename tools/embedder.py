@@ -56,7 +56,8 @@ class HashingEmbedder:
                 vectors[row, slot] += 1.0 if digest[4] % 2 else -1.0
             if not vectors[row].any():
                 vectors[row, 0] = 1.0
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit
 
     async def aclose(self) -> None:
         """Hold nothing."""

@@ -26,7 +26,7 @@ class RatingScale(NamedTuple):
     low: float
     high: float
     mean: float
-    count: int
+    n: int
 
 
 class Counts(NamedTuple):
