@@ -7,6 +7,7 @@
     │   ├── UnknownUserError
     │   ├── UnknownItemError
     │   ├── EmptyHistoryError
+    │   ├── NoTextError
     │   └── SettingsError
     ├── ModelError            a language model or encoder
     │   ├── ModelUnavailableError
@@ -25,6 +26,8 @@ Each has a stable `code` for logs and for the wire. Arguments equal `__init__`'s
 """
 
 from typing import ClassVar
+
+from .models import Usage
 
 
 class LimnerError(Exception):
@@ -104,6 +107,22 @@ class EmptyHistoryError(InputError):
         return f"user_id={self.user_id!r} has 0 interactions before {self.as_of}; use a later `as_of`"
 
 
+class NoTextError(InputError):
+    """There is nothing to read: no catalogue text and no words of the user. Raised before a model is paid for."""
+
+    code = "no_text"
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        super().__init__(subject)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.subject} has no text to draw from: its items are not in the catalogue and nobody wrote "
+            "about them; import the item file"
+        )
+
+
 class SettingsError(InputError):
     """A setting from the environment, `limner.toml` or an option is wrong."""
 
@@ -144,9 +163,12 @@ class ModelOutputError(ModelError):
 
     code = "model_output"
 
-    def __init__(self, model: str, reason: str, text: str) -> None:
+    def __init__(
+        self, model: str, reason: str, text: str, usage: Usage | None = None, finish_reason: str = "unknown"
+    ) -> None:
         self.model, self.reason, self.text = model, reason, text
-        super().__init__(model, reason, text)
+        self.usage, self.finish_reason = usage or Usage(), finish_reason
+        super().__init__(model, reason, text, usage, finish_reason)
 
     def __str__(self) -> str:
         return f"model={self.model!r} gave no usable answer ({self.reason}): {self.text[:200]!r}"

@@ -43,7 +43,8 @@ class Record(BaseModel):
 def _derive_event_id(fields: dict[str, Any]) -> str:
     """Hash an interaction's other fields, so that the same event always has the same id."""
     names = ("user_id", "item_id", "kind", "at", "rating", "text")
-    return content_hash(*(str(fields.get(name)) for name in names))
+    values = [fields.get(name) for name in names]
+    return content_hash(*(None if value is None else str(value) for value in values))
 
 
 class Interaction(Record):
@@ -185,6 +186,9 @@ class Usage(Record):
 
     cost: float = 0.0
     """Money in US dollars; 0 for local models."""
+
+    unpriced_calls: int = 0
+    """Calls whose price nobody knows; they are in `calls`, but count as 0 in `cost`."""
 
     seconds: float = 0.0
     """Summed latency of the calls; calls may overlap."""

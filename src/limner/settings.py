@@ -4,8 +4,10 @@ Precedence: arguments, environment, `limner.toml` in the working directory, defa
 underscores in the environment: `LIMNER_CHAT__API_BASE`.
 """
 
+import os
+import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -24,11 +26,18 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as SettingsParsingError
 
 from .errors import SettingsError
 
 DEFAULT_MODEL = "limner/smollm2-135m"
 DEFAULT_EMBEDDER = "minilm"
+
+NO_MODEL = "none"
+"""Model string that draws extractively, without any language model."""
+
+EMBEDDED = "limner/"
+"""Prefix of model strings that run in this process."""
 
 
 class Section(BaseModel):
@@ -114,8 +123,12 @@ class DraftingSettings(Section):
     cue_batch: PositiveInt = 8
     """Interactions per cue-extraction call."""
 
-    cue_history: PositiveInt = 48
-    """Oldest interactions are not cued beyond this many new ones per run."""
+    cue_history: PositiveInt = 16
+    """Newest interactions a model reads for cues per run; older new ones are cued without a model."""
+
+    style: Literal["auto", "free", "lexicon"] = "auto"
+    """`free`: any sentence; `lexicon`: phrases of the history in fixed sentences; `auto`: lexicon for
+    embedded models."""
 
     min_gain: NonNegativeFloat = 0.01
     """A revision round that gains less reward than this is the last."""
@@ -138,6 +151,9 @@ class CriticSettings(Section):
 
     popular_share: float = Field(default=0.2, ge=0.0, le=1.0)
     """Share of negatives drawn by popularity; the rest is uniform."""
+
+    audience: PositiveInt = 16
+    """Other users whose histories a portrait must not fit as well as its own."""
 
     temperature: PositiveFloat = 0.05
     """Temperature of the late interaction and of InfoNCE, in cosine units."""
@@ -246,9 +262,34 @@ def load_settings(**overrides: Any) -> Settings:
         SettingsError: A value is out of range or a name is unknown.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
+    _refuse_unknown_variables()
     try:
         return Settings(**given)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(name, f"{first['msg']}, got {first['input']!r}") from error
+        raise _explain(error) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError("limner.toml", f"is not TOML: {error}") from error
+    except SettingsParsingError as error:
+        raise SettingsError("LIMNER_…", f"{error}; lists and groups are written as JSON") from error
+
+
+def _refuse_unknown_variables() -> None:
+    """Name the first `LIMNER_…` variable that is no setting; pydantic-settings would ignore it.
+
+    Raises:
+        SettingsError: There is one.
+    """
+    prefix = "LIMNER_"
+    for variable in sorted(name for name in os.environ if name.upper().startswith(prefix)):
+        head = variable[len(prefix) :].partition("__")[0].lower()
+        if head not in Settings.model_fields:
+            raise SettingsError(variable, f"is unknown; known are {', '.join(Settings.model_fields)}")
+
+
+def _explain(error: ValidationError) -> SettingsError:
+    """Turn the first of pydantic's complaints into ours; an unknown name's value may be a secret."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return SettingsError(name, "is unknown; check the spelling")
+    return SettingsError(name, f"{first['msg']}, got {first['input']!r}")

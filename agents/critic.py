@@ -1,0 +1,202 @@
+"""The critic: numbers for a draft, and a sentence the next draft can use."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..models import Critique, Usage
+from ..tools.embedder import FloatArray
+from ..tools.late_interaction import mid_ranks, score_items
+from ..tools.reward import boilerplate_penalty, rank_reward, score
+from .calling import Answer
+from .case import Case
+from .cue_drafts import offered_phrases
+from .evidence import Evidence, gather_evidence
+from .next_item import next_item_reward
+from .state import Deps, Draft
+
+_MOST_MISSED = 4
+_NEAREST = 3
+_BOILERPLATE_FROM = 0.5
+
+
+class Review(NamedTuple):
+    """What reading several drafts gave."""
+
+    drafts: list[Draft]
+    usage: Usage
+    notes: list[str]
+    exhausted: bool
+
+
+class Read(NamedTuple):
+    """One draft's vectors."""
+
+    sentences: FloatArray
+    """One row a claim, shape `(C, D)`."""
+
+    liked: FloatArray
+    """Rows that score items: liked sentences, then the whole, shape `(F, D)`."""
+
+    item_side: FloatArray
+    """One row a claim of the item's profile, shape `(I, D)`; I = 0 for a profile."""
+
+
+async def criticise(deps: Deps, case: Case, drafts: Sequence[Draft]) -> Review:
+    """Grade drafts; every text of all of them is embedded in one call."""
+    if not drafts:
+        return Review([], Usage(), [], False)
+    reads = await read_drafts(deps, drafts)
+    claims = [claim for draft in drafts for claim in draft.claims]
+    evidence = await gather_evidence(deps.embedder, case, claims)
+    answers = await asyncio.gather(*(_text_reward(deps, case, draft) for draft in drafts))
+    criticised = [
+        draft.model_copy(update={"critique": _critique(deps, case, evidence, draft, read, answer.value)})
+        for draft, read, answer in zip(drafts, reads, answers, strict=True)
+    ]
+    return Review(
+        criticised,
+        Usage.total(answer.usage for answer in answers),
+        sorted({answer.note for answer in answers if answer.note}),
+        any(answer.exhausted for answer in answers),
+    )
+
+
+async def read_drafts(deps: Deps, drafts: Sequence[Draft]) -> list[Read]:
+    """Embed the sentences and the whole of each draft."""
+    texts: list[str] = []
+    for draft in drafts:
+        texts += [
+            *(claim.text for claim in draft.claims),
+            draft.text,
+            *(claim.text for claim in draft.item_claims),
+        ]
+    vectors = await deps.embedder.embed(texts)
+    reads: list[Read] = []
+    start = 0
+    for draft in drafts:
+        middle, end = start + len(draft.claims), start + len(draft.claims) + 1 + len(draft.item_claims)
+        sentences = vectors[start:middle]
+        likes = [
+            row for row, facet in zip(sentences, draft.facets, strict=True) if facet.polarity != "dislike"
+        ]
+        whole = vectors[middle : middle + 1]
+        reads.append(
+            Read(sentences, np.concatenate([*(row[None] for row in likes), whole]), vectors[middle + 1 : end])
+        )
+        start = end
+    return reads
+
+
+async def _text_reward(deps: Deps, case: Case, draft: Draft) -> Answer[float]:
+    if deps.settings.reward.text == 0 or not case.has_exam or deps.chat is None:
+        return Answer()
+    return await next_item_reward(deps, case, draft.text)
+
+
+def _critique(
+    deps: Deps, case: Case, evidence: Evidence, draft: Draft, read: Read, text_reward: float | None
+) -> Critique:
+    critic = deps.settings.critic
+    supports = [
+        evidence.support(claim.text, vector, claim.evidence)
+        for claim, vector in zip(draft.claims, read.sentences, strict=True)
+    ]
+    extra = {} if text_reward is None else {"text": text_reward}
+    rewards = score(
+        draft.text,
+        read.liked,
+        supports,
+        case.exam,
+        critic=critic,
+        weights=deps.settings.reward,
+        extra=extra | _item_rank(case, read, critic.temperature),
+    )
+    pairs = list(zip(draft.claims, supports, strict=True))
+    unsupported = tuple(claim.text for claim, support in pairs if support < critic.support)
+    boilerplate = _boilerplate(case, draft, read, critic.temperature)
+    missed = _missed(deps, case, draft, read)
+    ranks = _ranks(case, read, critic.temperature)
+    return Critique(
+        rank=float(ranks.mean()) if ranks is not None else None,
+        margin=_margin(case, read, critic.temperature),
+        missed=missed,
+        unsupported=unsupported,
+        boilerplate=boilerplate,
+        rewards=rewards,
+        advice=_advise(missed, unsupported, boilerplate, too_long=rewards.get("length", 0.0) > 0),
+    )
+
+
+def _item_rank(case: Case, read: Read, temperature: float) -> dict[str, float]:
+    """For a pair: do the item's sentences find its held-back users among others?"""
+    side = case.item_side
+    if side is None or not len(side.held_users) or not len(side.other_users) or not len(read.item_side):
+        return {}
+    fans = score_items(read.item_side, side.held_users, temperature=temperature)
+    others = score_items(read.item_side, side.other_users, temperature=temperature)
+    return {"item_rank": rank_reward(fans, others)}
+
+
+def _ranks(
+    case: Case, read: Read, temperature: float
+) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None":
+    if not case.has_exam:
+        return None
+    positives = score_items(read.liked, case.exam.positives, temperature=temperature)
+    return mid_ranks(positives, score_items(read.liked, case.exam.negatives, temperature=temperature))
+
+
+def _margin(case: Case, read: Read, temperature: float) -> float | None:
+    if not case.has_exam:
+        return None
+    positives = score_items(read.liked, case.exam.positives, temperature=temperature)
+    negatives = score_items(read.liked, case.exam.negatives, temperature=temperature)
+    return float(positives.mean() - negatives.mean())
+
+
+def _boilerplate(case: Case, draft: Draft, read: Read, temperature: float) -> tuple[str, ...]:
+    """Return liked sentences that fit most other users at least as well as their own user."""
+    if not len(case.exam.own) or not case.exam.others:
+        return ()
+    found: list[str] = []
+    for facet, row in zip(draft.facets, read.sentences, strict=True):
+        own = float(score_items(row[None], case.exam.own, temperature=temperature).max())
+        others = [
+            float(score_items(row[None], items, temperature=temperature).max()) for items in case.exam.others
+        ]
+        if facet.polarity != "dislike" and boilerplate_penalty(own, others) > _BOILERPLATE_FROM:
+            found.append(facet.text)
+    return tuple(found)
+
+
+def _missed(deps: Deps, case: Case, draft: Draft, read: Read) -> tuple[str, ...]:
+    """Name what the draft leaves out although it points at the worst-ranked held-back item.
+
+    Only phrases of *visible* interactions are named: those of the visible items nearest to the missed one.
+    """
+    ranks = _ranks(case, read, deps.settings.critic.temperature)
+    if ranks is None:
+        return ()
+    missed = case.exam.positives[int(np.argmax(ranks))]
+    seen = [
+        event for event in case.visible if event.item_id in case.vectors and case.polarity(event) != "dislike"
+    ]
+    nearest = sorted(seen, key=lambda event: -float(case.vectors[event.item_id or ""] @ missed))[:_NEAREST]
+    said = draft.text.casefold()
+    phrases = [phrase for event in nearest for phrase in offered_phrases(case, event, deps.lexicon)]
+    return tuple(dict.fromkeys(phrase for phrase in phrases if phrase not in said))[:_MOST_MISSED]
+
+
+def _advise(
+    missed: Sequence[str], unsupported: Sequence[str], boilerplate: Sequence[str], *, too_long: bool
+) -> str:
+    parts = [
+        f"Say more about {', '.join(missed)}." if missed else "",
+        f"The entries do not support: {' '.join(unsupported)}" if unsupported else "",
+        f"This fits almost anybody, so make it more specific: {' '.join(boilerplate)}" if boilerplate else "",
+        "It is too long." if too_long else "",
+    ]
+    return " ".join(part for part in parts if part) or "Keep what is there and say it more precisely."

@@ -1,0 +1,127 @@
+"""Cues: the schema a model fills, how its answer is read, and the same without a model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from ..models import Cue, Interaction, Polarity, content_hash
+from .case import Case
+from .lexicon import Lexicon, rank_phrases
+from .state import Style
+
+_THEME_CHARACTERS = 40
+_NOTE_CHARACTERS = 120
+_PHRASES_OFFERED = 8
+_PHRASES_KEPT = 2
+
+
+class CueDraft(BaseModel):
+    """One note as a model writes it."""
+
+    ref: str
+    """Entry it rests on."""
+
+    theme: str
+    """One to three words."""
+
+    polarity: Literal["like", "dislike"]
+    """For or against the theme."""
+
+    note: str = ""
+    """The observation; empty where only themes are asked for."""
+
+
+class CueList(BaseModel):
+    """A model's notes on a few entries."""
+
+    cues: list[CueDraft]
+    """At most one for each entry."""
+
+
+def offered_phrases(case: Case, event: Interaction, lexicon: Lexicon) -> list[str]:
+    """Return the phrases of one interaction that a cue may name, rarest first."""
+    ranked = rank_phrases([(case.phrases(event), 1.0)], lexicon, limit=_PHRASES_OFFERED)
+    return [phrase for phrase, _ in ranked]
+
+
+def cue_schema(case: Case, events: Sequence[Interaction], lexicon: Lexicon, style: Style) -> dict[str, Any]:
+    """Return the JSON Schema of an answer that can only cite these entries.
+
+    In the lexicon style each entry also offers only its own phrases, so every cue is grounded.
+    """
+    refs = case.refs()
+    if style == "free":
+        note: dict[str, Any] = {
+            "ref": {"type": "string", "enum": [refs[event.event_id] for event in events]},
+            "theme": {"type": "string", "minLength": 3, "maxLength": _THEME_CHARACTERS},
+            "polarity": {"type": "string", "enum": ["like", "dislike"]},
+            "note": {"type": "string", "minLength": 3, "maxLength": _NOTE_CHARACTERS},
+        }
+        return _list_of(_object(note), len(events))
+    branches = [
+        _object(
+            {
+                "ref": {"type": "string", "const": refs[event.event_id]},
+                "theme": {"type": "string", "enum": phrases},
+                "polarity": {"type": "string", "enum": ["like", "dislike"]},
+            }
+        )
+        for event in events
+        if (phrases := offered_phrases(case, event, lexicon))
+    ]
+    return _list_of({"anyOf": branches}, len(branches)) if branches else {}
+
+
+def read_cues(case: Case, events: Sequence[Interaction], answer: CueList) -> list[Cue]:
+    """Turn a model's notes into cues; a rating overrules a polarity that contradicts it."""
+    by_ref = {ref: event_id for event_id, ref in case.refs().items()}
+    by_id = {event.event_id: event for event in events}
+    cues: dict[str, Cue] = {}
+    for note in answer.cues:
+        event = by_id.get(by_ref.get(note.ref, ""))
+        theme = " ".join(note.theme.split()).casefold()
+        if event is None or not theme:
+            continue
+        felt = case.polarity(event) if event.rating is not None else note.polarity
+        polarity: Polarity = note.polarity if felt == "neutral" else felt
+        cue = make_cue(case, theme, polarity, (event.event_id,), text=" ".join(note.note.split()) or theme)
+        cues[cue.cue_id] = cue
+    return list(cues.values())
+
+
+def extractive_cues(case: Case, events: Sequence[Interaction], lexicon: Lexicon) -> list[Cue]:
+    """Note the rarest phrases of each interaction, merged over interactions that share one; no model."""
+    evidence: dict[tuple[str, Polarity], list[str]] = {}
+    for event in events:
+        for phrase in offered_phrases(case, event, lexicon)[:_PHRASES_KEPT]:
+            evidence.setdefault((phrase, case.polarity(event)), []).append(event.event_id)
+    return [
+        make_cue(case, theme, polarity, tuple(event_ids), text=theme)
+        for (theme, polarity), event_ids in evidence.items()
+    ]
+
+
+def make_cue(case: Case, theme: str, polarity: Polarity, evidence: tuple[str, ...], *, text: str) -> Cue:
+    """Build a cue whose id depends on subject and observation only."""
+    return Cue(
+        cue_id=content_hash(case.subject, theme, polarity, evidence),
+        text=text,
+        polarity=polarity,
+        facet=theme,
+        evidence=evidence,
+        weight=float(len(evidence)),
+    )
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _list_of(items: Mapping[str, Any], most: int) -> dict[str, Any]:
+    return _object({"cues": {"type": "array", "items": dict(items), "minItems": 1, "maxItems": most}})

@@ -1,0 +1,80 @@
+"""Run the graph for one user or pair: skip what is up to date, resume what was interrupted."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+from ..models import Message, Pair, PairSide, Profile, content_hash
+from ..tools.budget import Budget
+from ..tools.completion_cache import CachedChat
+from .build_case import build_case
+from .fingerprint import fingerprint_of
+from .graph import build_graph
+from .state import Deps, Draft, State
+
+STATE_TYPES: tuple[type, ...] = (Draft, PairSide, Message)
+"""Types that a checkpoint may bring back to life, beside those of `limner.models`."""
+
+
+class Drawing:
+    """Draws portraits and pairs; safe to use from many tasks at once."""
+
+    def __init__(
+        self, deps: Deps, chat: CachedChat | None, saver: "BaseCheckpointSaver[Any]", *, tenant: str
+    ) -> None:
+        self.deps = deps
+        self._chat, self._saver, self._tenant = chat, saver, tenant
+        self._graph = build_graph(saver)
+
+    async def profile(self, user_id: str, *, as_of: datetime, budget: Budget) -> Profile:
+        """Return a user's portrait, drawn anew only if anything it rests on has changed.
+
+        Raises:
+            UnknownUserError: The user was never recorded.
+            EmptyHistoryError: Nothing was recorded before `as_of`.
+            NoTextError: Nothing in the history has any text.
+        """
+        deps = self._deps_for(f"user:{user_id}", budget)
+        state = State(user_id=user_id, item_id=None, as_of=as_of, run_id="")
+        case = await build_case(deps, state)
+        fingerprint = fingerprint_of(deps, case)
+        newest = await deps.store.profile(user_id, as_of=as_of)
+        if newest and newest.fingerprint == fingerprint:
+            return newest
+        run_id = content_hash(self._tenant, fingerprint)
+        deps.keep_case(run_id, case)
+        done = await self._run(deps, {**state, "run_id": run_id})
+        return done["profile"]
+
+    async def pair(self, user_id: str, item_id: str, *, as_of: datetime, budget: Budget) -> Pair:
+        """Write a user profile and an item profile for each other.
+
+        Raises:
+            UnknownUserError: The user was never recorded.
+            UnknownItemError: The item is not in the catalogue.
+            EmptyHistoryError: Nothing was recorded before `as_of`.
+            NoTextError: One side has no text.
+        """
+        deps = self._deps_for(f"user:{user_id}", budget)
+        state = State(user_id=user_id, item_id=item_id, as_of=as_of, run_id="")
+        case = await build_case(deps, state)
+        run_id = content_hash(self._tenant, fingerprint_of(deps, case))
+        deps.keep_case(run_id, case)
+        done = await self._run(deps, {**state, "run_id": run_id})
+        return done["pair"]
+
+    def _deps_for(self, subject: str, budget: Budget) -> Deps:
+        chat = self._chat.for_subject(subject) if self._chat else None
+        return replace(self.deps, chat=chat, budget=budget)
+
+    async def _run(self, deps: Deps, state: State) -> State:
+        """Start the graph, or continue where a killed run of the same fingerprint stopped."""
+        config: RunnableConfig = {"configurable": {"thread_id": state["run_id"]}}
+        interrupted = await self._saver.aget_tuple(config)
+        given = None if interrupted else state
+        done = await self._graph.ainvoke(given, config, context=deps, durability="async")
+        await self._saver.adelete_thread(state["run_id"])
+        return cast(State, done)  # LangGraph types a graph's output as a plain dict

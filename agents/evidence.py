@@ -1,0 +1,77 @@
+"""How well interactions support a sentence: by meaning, or by the same words."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ..models import Claim, Interaction
+from ..tools.embedder import Embedder, FloatArray
+from ..tools.language import stop_words
+from .case import Case, event_text
+from .phrasing import openings
+
+_QUOTE_CHARACTERS = 240
+
+
+class Citation(NamedTuple):
+    """Interactions for a sentence and how well they support it."""
+
+    event_ids: tuple[str, ...]
+    support: float
+
+
+class Evidence:
+    """The visible interactions of one history, ready to be cited.
+
+    The support of a sentence by interactions is the larger of two numbers in [-1, 1]: the best cosine of the
+    sentence with an interaction's item or with the user's own words, and the share of the sentence's content
+    words that the interactions' texts contain.
+    """
+
+    def __init__(self, case: Case, quoted: Mapping[str, FloatArray]) -> None:
+        self._case, self._quoted = case, quoted
+        self._words = {
+            event.event_id: _content(event_text(event, case.items), case.language) for event in case.visible
+        }
+        self._events = {event.event_id: event for event in case.visible}
+
+    def support(self, sentence: str, vector: FloatArray, event_ids: Iterable[str]) -> float:
+        """Return the support of a sentence (unit vector of shape `(D,)`) by interactions; 0 by none."""
+        known = [event_id for event_id in event_ids if event_id in self._events]
+        if not known:
+            return 0.0
+        said = _content(sentence, self._case.language)
+        found = said.intersection(*[set[str]().union(*(self._words[event_id] for event_id in known))])
+        coverage = len(found) / len(said) if said else 0.0
+        return max(coverage, *(self._cosine(vector, self._events[event_id]) for event_id in known))
+
+    def cite(self, sentence: str, vector: FloatArray, *, most: int) -> Citation:
+        """Return the interactions that support a sentence best, each by itself, best first."""
+        single = {event_id: self.support(sentence, vector, [event_id]) for event_id in self._events}
+        best = sorted(single, key=lambda event_id: -single[event_id])[:most]
+        return Citation(tuple(best), self.support(sentence, vector, best))
+
+    def _cosine(self, vector: FloatArray, event: Interaction) -> float:
+        known = (self._case.vectors.get(event.item_id or ""), self._quoted.get(event.event_id))
+        return max((float(vector @ other) for other in known if other is not None), default=0.0)
+
+
+async def gather_evidence(embedder: Embedder, case: Case, claims: Sequence[Claim]) -> Evidence:
+    """Embed the user's own words in the interactions that claims cite, and prepare the rest."""
+    cited = {event_id for claim in claims for event_id in claim.evidence}
+    spoken = [event for event in case.visible if event.event_id in cited and event.text]
+    vectors = await embedder.embed(
+        [" ".join((event.text or "").split())[:_QUOTE_CHARACTERS] for event in spoken]
+    )
+    return Evidence(case, {event.event_id: row for event, row in zip(spoken, vectors, strict=True)})
+
+
+def _content(text: str, language: str) -> set[str]:
+    """Return the words that carry meaning: no stop words, no words of the fixed openings."""
+    fixed = {
+        word
+        for opening in ("like", "dislike", "suits", "plan")
+        for start in openings(language, opening)
+        for word in start.casefold().split()
+    }
+    return {word for word in re.findall(r"\w{3,}", text.casefold())} - stop_words(language) - fixed

@@ -1,0 +1,125 @@
+"""Node: note what is new in the history, on both sides of a pair.
+
+Reads `user_id`, `item_id`, `as_of`; writes `cues`, `item_cues`, `spent`, `notes`, `exhausted`, `fingerprint`.
+Model calls: one for each batch of interactions that were not cued before.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple, TypedDict
+
+from langgraph.runtime import Runtime
+
+from ..models import Cue, Interaction, Usage
+from ..tools.prompt import load_prompt
+from .build_case import case_of
+from .calling import Answer, ask_as, make_request, usage_of
+from .case import Case
+from .cue_drafts import CueList, cue_schema, extractive_cues, read_cues
+from .fingerprint import fingerprint_of
+from .state import Deps, State
+
+PROMPT = load_prompt("extract_cues")
+
+TOKENS_PER_CUE = 45
+"""Length allowed for one note."""
+
+_TEMPERATURE = 0.3
+
+
+class Update(TypedDict):
+    """The keys this node may change."""
+
+    cues: list[Cue]
+    item_cues: list[Cue]
+    spent: Usage
+    notes: list[str]
+    exhausted: bool
+    fingerprint: str
+
+
+class Noted(NamedTuple):
+    """What one side's extraction gave."""
+
+    cues: list[Cue]
+    usage: Usage
+    notes: list[str]
+    exhausted: bool
+
+
+async def extract_cues(state: State, runtime: Runtime[Deps]) -> Update:
+    """Extract cues from interactions not cued before and load the others.
+
+    Raises:
+        UnknownUserError: The user was never recorded.
+        EmptyHistoryError: Nothing was recorded before `as_of`. Raised before the model is paid for.
+        UnknownItemError: The item of a pair is not in the catalogue.
+    """
+    deps = runtime.context
+    case = await case_of(deps, state)
+    user = await _note_side(deps, case, "a person's own entries show about the person's taste")
+    item = Noted([], Usage(), [], user.exhausted)
+    if case.item_side:
+        item = await _note_side(deps, case.for_item(), "other people's entries show about one item")
+    return {
+        "cues": user.cues,
+        "item_cues": item.cues,
+        "spent": user.usage + item.usage,
+        "notes": [*user.notes, *item.notes],
+        "exhausted": user.exhausted or item.exhausted,
+        "fingerprint": fingerprint_of(deps, case),
+    }
+
+
+async def _note_side(deps: Deps, case: Case, subject: str) -> Noted:
+    done = await deps.store.cued_events(case.subject)
+    new = [event for event in case.visible if event.event_id not in done]
+    drafting = deps.settings.drafting
+    read_by_model = new[-drafting.cue_history :] if deps.chat else []
+    batches = [
+        read_by_model[start : start + drafting.cue_batch]
+        for start in range(0, len(read_by_model), drafting.cue_batch)
+    ]
+    older = new[: len(new) - len(read_by_model)]
+    answers = await asyncio.gather(*(_ask_batch(deps, case, batch, subject) for batch in batches))
+    fresh = extractive_cues(case, older, deps.lexicon)
+    for batch, answer in zip(batches, answers, strict=True):
+        fresh += _read_batch(deps, case, batch, answer)
+    if new:
+        await deps.store.add_cues(case.subject, fresh, [event.event_id for event in new])
+    return Noted(
+        await _visible_cues(deps, case),
+        usage_of(answers),
+        sorted({answer.note for answer in answers if answer.note}),
+        any(answer.exhausted for answer in answers),
+    )
+
+
+async def _ask_batch(deps: Deps, case: Case, batch: Sequence[Interaction], subject: str) -> Answer[CueList]:
+    schema = cue_schema(case, batch, deps.lexicon, deps.style)
+    if not schema:
+        return Answer()
+    request = make_request(
+        PROMPT,
+        PROMPT.render(events=case.lines(batch), language=case.language, subject=subject),
+        schema=schema,
+        max_tokens=TOKENS_PER_CUE * (len(batch) + 1),
+        seed=deps.settings.drafting.seed,
+        temperature=_TEMPERATURE,
+        top_p=deps.settings.drafting.top_p,
+    )
+    return await ask_as(deps, request, CueList)
+
+
+def _read_batch(deps: Deps, case: Case, batch: Sequence[Interaction], answer: Answer[CueList]) -> list[Cue]:
+    """Read a model's notes; interactions it said nothing usable about are cued without it."""
+    cues = read_cues(case, batch, answer.value) if answer.value else []
+    covered = {event_id for cue in cues for event_id in cue.evidence}
+    left = [event for event in batch if event.event_id not in covered]
+    return cues + extractive_cues(case, left, deps.lexicon)
+
+
+async def _visible_cues(deps: Deps, case: Case) -> list[Cue]:
+    """Load the cues that rest on visible interactions only, so that none tells what is held back."""
+    visible = {event.event_id for event in case.visible}
+    return [cue for cue in await deps.store.cues(case.subject) if visible.issuperset(cue.evidence)]

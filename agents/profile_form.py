@@ -1,0 +1,251 @@
+"""The form of a profile draft: the prompt, the schema of the answer, and how it is read."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel
+
+from ..models import Claim, Cue, Facet, Interaction
+from ..tools.prompt import load_prompt
+from .case import Case
+from .form import DraftRequest
+from .phrasing import Opening, compose, sentence_pattern
+from .state import Deps, Draft
+from .themes import Theme, find_themes
+
+DRAFT = load_prompt("draft_profile")
+REVISE = load_prompt("revise_profile")
+
+_TOKENS_PER_SENTENCE = {"free": 90, "lexicon": 40}
+_EVENTS_SHOWN = {"free": 20, "lexicon": 8}
+_CUES_SHOWN = {"free": 16, "lexicon": 8}
+_MOST_EVIDENCE = 4
+_SENTENCE_CHARACTERS = 160
+
+
+class FacetDraft(BaseModel):
+    """One sentence as a model writes it."""
+
+    evidence: list[str]
+    """Entries it rests on."""
+
+    theme: str
+    """The interest in one to three words."""
+
+    polarity: Literal["like", "dislike"]
+    """Whether the person is drawn to it."""
+
+    sentence: str
+    """One sentence about the interest."""
+
+
+class ProfileDraft(BaseModel):
+    """A model's draft in the free style."""
+
+    facets: list[FacetDraft]
+    """The sentences."""
+
+
+class Sentences(NamedTuple):
+    """A draft after reading."""
+
+    facets: tuple[Facet, ...]
+    claims: tuple[Claim, ...]
+
+
+class CueLine(NamedTuple):
+    """One cue as a prompt shows it."""
+
+    text: str
+    refs: str
+
+
+def prompt_inputs(case: Case, cues: Sequence[Cue], deps: Deps) -> dict[str, Any]:
+    """Return what the drafting prompts show of the visible history."""
+    events = case.visible[-_EVENTS_SHOWN[deps.style] :]
+    return {
+        "events": case.lines(events),
+        "likes": _cue_lines(case, [cue for cue in cues if cue.polarity == "like"], deps),
+        "dislikes": _cue_lines(case, [cue for cue in cues if cue.polarity == "dislike"], deps),
+        "facets": deps.settings.drafting.facets,
+        "language": case.language,
+    }
+
+
+def _cue_lines(case: Case, cues: Sequence[Cue], deps: Deps) -> list[CueLine]:
+    """Merge cues that say the same and show the heaviest."""
+    refs = case.refs()
+    merged: dict[str, list[str]] = {}
+    for cue in cues:
+        merged.setdefault(cue.text, []).extend(refs[event_id] for event_id in cue.evidence)
+    heaviest = sorted(merged.items(), key=lambda entry: -len(entry[1]))[: _CUES_SHOWN[deps.style]]
+    return [CueLine(text, ", ".join(dict.fromkeys(found))) for text, found in heaviest]
+
+
+def themes_of(case: Case, cues: Sequence[Cue], deps: Deps) -> tuple[Theme, ...]:
+    """Return the interests that sentences are written about."""
+    return find_themes(case, cues, deps.lexicon, most=deps.settings.drafting.facets)
+
+
+class ProfileForm:
+    """One user's portrait in a few sentences, one interest each."""
+
+    def __init__(self, case: Case, cues: Sequence[Cue], deps: Deps) -> None:
+        self._case, self._cues, self._deps = case, cues, deps
+        self._themes = themes_of(case, cues, deps)
+        self.max_tokens = _TOKENS_PER_SENTENCE[deps.style] * deps.settings.drafting.facets
+
+    def floor(self, now: datetime) -> Draft:
+        """Write each theme's best phrases in a fixed sentence, without a model."""
+        facets = [
+            Facet(name=theme.name, text=_compose(theme, self._case.language, place), polarity=theme.polarity)
+            for place, theme in enumerate(self._themes)
+        ]
+        read = cite_phrases(self._case, self._themes, facets)
+        return Draft(round=-1, draft_ix=0, facets=read.facets, claims=read.claims, at=now)
+
+    def request(self, *, advice: str, best: Draft | None) -> DraftRequest:
+        """Render the first prompt, or the revision prompt around the best draft so far."""
+        inputs = prompt_inputs(self._case, self._cues, self._deps)
+        if best is None:
+            return DraftRequest(prompt=DRAFT, messages=DRAFT.render(**inputs), best=None)
+        sentences = [facet.text for facet in best.facets]
+        messages = REVISE.render(**inputs, advice=advice, draft=sentences)
+        return DraftRequest(prompt=REVISE, messages=messages, best=best)
+
+    def schema(self, *, seed: int, best: Draft | None) -> dict[str, Any]:
+        """Return the answer's schema; in the lexicon style it offers what the critique missed first."""
+        if self._deps.style == "free":
+            return _free_schema(self._case, self._deps)
+        missed = best.critique.missed if best and best.critique else ()
+        return object_schema(
+            {
+                name: {
+                    "type": "string",
+                    "pattern": sentence_pattern(
+                        prefer(theme, missed), self._case.language, _opening(theme), seed=seed + number
+                    ),
+                }
+                for number, (name, theme) in enumerate(_named(self._themes))
+            }
+        )
+
+    def fill(self, draft: Draft, answer: Mapping[str, Any]) -> Draft:
+        """Add the sentences of a parsed completion.
+
+        Raises:
+            ValueError: It holds no usable sentence.
+        """
+        free = self._deps.style == "free"
+        read = _read_free(self._case, answer) if free else _read_lexicon(self._themes, self._case, answer)
+        if not read.facets:
+            raise ValueError("the draft has no usable sentence")
+        return draft.model_copy(update={"facets": read.facets, "claims": read.claims})
+
+
+def _free_schema(case: Case, deps: Deps) -> dict[str, Any]:
+    refs = [line.ref for line in case.lines(case.visible[-_EVENTS_SHOWN["free"] :])]
+    sentence = object_schema(
+        {
+            "evidence": {
+                "type": "array",
+                "items": {"type": "string", "enum": refs},
+                "minItems": 1,
+                "maxItems": _MOST_EVIDENCE,
+            },
+            "theme": {"type": "string", "minLength": 3, "maxLength": 40},
+            "polarity": {"type": "string", "enum": ["like", "dislike"]},
+            "sentence": {"type": "string", "minLength": 15, "maxLength": _SENTENCE_CHARACTERS},
+        }
+    )
+    most = deps.settings.drafting.facets
+    return object_schema(
+        {"facets": {"type": "array", "items": sentence, "minItems": min(2, most), "maxItems": most}}
+    )
+
+
+def _read_free(case: Case, answer: Mapping[str, Any]) -> Sentences:
+    by_ref = {ref: event_id for event_id, ref in case.refs().items()}
+    facets: list[Facet] = []
+    claims: list[Claim] = []
+    for written in ProfileDraft.model_validate(answer).facets:
+        text = " ".join(written.sentence.split())
+        if not text or any(text == facet.text for facet in facets):
+            continue
+        evidence = tuple(dict.fromkeys(by_ref[ref] for ref in written.evidence if ref in by_ref))
+        facets.append(Facet(name=written.theme.strip().casefold(), text=text, polarity=written.polarity))
+        claims.append(Claim(text=text, evidence=evidence, confidence=0.0))
+    return Sentences(tuple(facets), tuple(claims))
+
+
+def _read_lexicon(themes: Sequence[Theme], case: Case, answer: Mapping[str, Any]) -> Sentences:
+    facets = [
+        Facet(name=theme.name, text=" ".join(str(answer[name]).split()), polarity=theme.polarity)
+        for name, theme in _named(themes)
+        if answer.get(name)
+    ]
+    return cite_phrases(case, themes, facets)
+
+
+def cite_phrases(case: Case, themes: Sequence[Theme], facets: Sequence[Facet]) -> Sentences:
+    """Cite, for each sentence, the interactions whose phrases it uses; most phrases first, newest first."""
+    events_of = {theme.name: theme for theme in themes}
+    claims = [
+        Claim(
+            text=facet.text, evidence=citing(case, events_of[facet.name].events, facet.text), confidence=0.0
+        )
+        for facet in facets
+    ]
+    return Sentences(tuple(facets), tuple(claims))
+
+
+def citing(case: Case, events: Sequence[Interaction], sentence: str) -> tuple[str, ...]:
+    """Return the ids of the interactions whose phrases a sentence uses, best first; at least one if any."""
+    lowered = sentence.casefold()
+    used = {
+        event.event_id: sum(phrase in lowered for phrase in case.phrases(event)) for event in reversed(events)
+    }
+    best = sorted(used.items(), key=lambda entry: -entry[1])[:_MOST_EVIDENCE]
+    cited = tuple(event_id for event_id, count in best if count)
+    return cited or tuple(event_id for event_id, _ in best[:1])
+
+
+def _opening(theme: Theme) -> Opening:
+    return "dislike" if theme.polarity == "dislike" else "like"
+
+
+def _compose(theme: Theme, language: str, place: int) -> str:
+    return compose(
+        theme.phrases, language, _opening(theme), place=0 if theme.polarity == "dislike" else place
+    )
+
+
+def _named(themes: Sequence[Theme]) -> list[tuple[str, Theme]]:
+    """Name each theme's place in the answer: `like_1`, …, `dislike_1`."""
+    counts: dict[str, int] = {"like": 0, "dislike": 0}
+    named: list[tuple[str, Theme]] = []
+    for theme in themes:
+        kind = _opening(theme)
+        counts[kind] += 1
+        named.append((f"{kind}_{counts[kind]}", theme))
+    return named
+
+
+def prefer(theme: Theme, preferred: Sequence[str]) -> list[str]:
+    """Put a theme's preferred phrases first and drop as many of its last ones."""
+    wanted = [phrase for phrase in theme.phrases if phrase in preferred]
+    others = [phrase for phrase in theme.phrases if phrase not in preferred]
+    return (
+        wanted + others[: max(1, len(others) - 2 * len(wanted))] if wanted and others else list(theme.phrases)
+    )
+
+
+def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object that has exactly these properties."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }

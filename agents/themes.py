@@ -1,0 +1,148 @@
+"""Group what a user did into a few interests, each with the phrases that can name it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..models import Cue, Interaction, Polarity
+from ..tools.embedder import FloatArray
+from .case import Case
+from .lexicon import Lexicon, rank_phrases
+
+_PHRASES = 9
+_RECENCY = 0.97
+_ROUNDS = 10
+_EVENTS_PER_THEME = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Theme:
+    """One interest."""
+
+    phrases: tuple[str, ...]
+    """Phrases that can name it, best first; never empty."""
+
+    events: tuple[Interaction, ...]
+    """The interactions it groups, oldest first."""
+
+    polarity: Polarity
+    """Whether the user is drawn to it."""
+
+    @property
+    def name(self) -> str:
+        """The phrase that names it best."""
+        return self.phrases[0]
+
+
+def find_themes(case: Case, cues: Sequence[Cue], lexicon: Lexicon, *, most: int) -> tuple[Theme, ...]:
+    """Group liked interactions by the meaning of their items, and disliked ones into one theme.
+
+    Args:
+        case: The run's material; only `visible` is used.
+        cues: Observations; a cue's theme counts as much again for the interactions it cites.
+        lexicon: Rarity of phrases.
+        most: Most themes in all.
+
+    Returns:
+        Liked themes by number of interactions, then at most one disliked theme; empty if no interaction
+        offers a phrase.
+    """
+    noted = _noted(cues)
+    liked = [event for event in case.visible if case.polarity(event) == "like"]
+    disliked = [event for event in case.visible if case.polarity(event) == "dislike"]
+    if not liked:
+        liked = [event for event in case.visible if event not in disliked]
+    dislikes = _theme(case, disliked, noted, lexicon, "dislike")
+    room = max(1, most - (1 if dislikes else 0))
+    groups = _cluster(case, liked, most=min(room, -(-len(liked) // _EVENTS_PER_THEME)))
+    likes = [theme for group in groups if (theme := _theme(case, group, noted, lexicon, "like"))]
+    likes.sort(key=lambda theme: -len(theme.events))
+    if dislikes:
+        wanted = {phrase for theme in likes for phrase in theme.phrases}
+        only = tuple(phrase for phrase in dislikes.phrases if phrase not in wanted)
+        if only:
+            likes.append(Theme(phrases=only, events=dislikes.events, polarity="dislike"))
+    return tuple(likes[:most])
+
+
+def _noted(cues: Sequence[Cue]) -> dict[str, list[str]]:
+    themes: dict[str, list[str]] = {}
+    for cue in cues:
+        for event_id in cue.evidence:
+            themes.setdefault(event_id, []).append(cue.facet)
+    return themes
+
+
+def _theme(
+    case: Case,
+    events: Sequence[Interaction],
+    noted: dict[str, list[str]],
+    lexicon: Lexicon,
+    polarity: Polarity,
+) -> Theme | None:
+    """Rank the phrases of a group; later interactions count a little more."""
+    newest = len(case.visible)
+    place = {event.event_id: number for number, event in enumerate(case.visible, start=1)}
+    mentions = [
+        (
+            [*dict.fromkeys(case.phrases(event)), *noted.get(event.event_id, [])],
+            _RECENCY ** (newest - place[event.event_id]),
+        )
+        for event in events
+    ]
+    ranked = rank_phrases(mentions, lexicon, limit=_PHRASES)
+    if not ranked:
+        return None
+    return Theme(phrases=tuple(phrase for phrase, _ in ranked), events=tuple(events), polarity=polarity)
+
+
+def _cluster(case: Case, events: Sequence[Interaction], *, most: int) -> list[list[Interaction]]:
+    """Split interactions by spherical k-means over item vectors, started from far-apart items.
+
+    Interactions without a vector (messages, items without text) join the first group.
+    """
+    placed = [event for event in events if event.item_id in case.vectors]
+    rest = [event for event in events if event.item_id not in case.vectors]
+    if not placed:
+        return [rest] if rest else []
+    vectors = np.stack([case.vectors[event.item_id or ""] for event in placed])
+    labels = spherical_k_means(vectors, clusters=max(1, min(most, len(placed))))
+    groups = [
+        [event for event, label in zip(placed, labels, strict=True) if label == number]
+        for number in range(int(labels.max()) + 1)
+    ]
+    groups = [group for group in groups if group]
+    groups[0] = sorted([*groups[0], *rest], key=lambda event: (event.at, event.event_id))
+    return groups
+
+
+def spherical_k_means(vectors: FloatArray, *, clusters: int) -> NDArray[np.intp]:
+    """Label unit vectors by the nearest of `clusters` unit centroids; deterministic.
+
+    Args:
+        vectors: Shape `(N, D)`, N >= clusters.
+        clusters: Number of centroids, >= 1; the first is the last vector, each further one the vector least
+            like those before it.
+
+    Returns:
+        Labels, shape `(N,)`; a label may stay unused where vectors coincide.
+
+    Examples:
+        >>> spherical_k_means(np.eye(3, dtype=np.float32)[[0, 1, 0, 1]], clusters=2).tolist()
+        [1, 0, 1, 0]
+    """
+    chosen = [len(vectors) - 1]
+    while len(chosen) < clusters:
+        chosen.append(int(np.argmin((vectors @ vectors[chosen].T).max(axis=1))))
+    centroids = vectors[chosen]
+    labels: NDArray[np.intp] = np.argmax(vectors @ centroids.T, axis=1)
+    for _ in range(_ROUNDS):
+        sums = np.stack([vectors[labels == number].sum(axis=0) for number in range(clusters)])
+        centroids = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+        moved = np.argmax(vectors @ centroids.T, axis=1)
+        if (moved == labels).all():
+            break
+        labels = moved
+    return labels

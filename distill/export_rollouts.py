@@ -1,0 +1,112 @@
+"""The rollout log as one Parquet file, typed for training."""
+
+import asyncio
+import importlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..models import Rollout
+from ..tools.store import Store
+
+BATCH = 500
+"""Rollouts in memory and in one row group."""
+
+
+def rollout_schema() -> Any:
+    """Return the columns of the file: the fields of `Rollout`, with `at` named `ts`."""
+    pa = _arrow()
+    text, whole, real = pa.string(), pa.int64(), pa.float64()
+    message = pa.struct([pa.field("role", text, False), pa.field("content", text, False)])
+    counted = ("calls", "cached_calls", "prompt_tokens", "completion_tokens")
+    usage = pa.struct(
+        [pa.field(name, whole, False) for name in counted]
+        + [pa.field(name, real, False) for name in ("cost", "seconds")]
+    )
+    columns: dict[str, tuple[Any, bool]] = {
+        "rollout_id": (text, False),
+        "run_id": (text, False),
+        "user_id": (text, False),
+        "item_id": (text, True),
+        "round": (whole, False),
+        "draft_ix": (whole, False),
+        "group_key": (text, False),
+        "messages": (pa.list_(message), False),
+        "completion": (text, False),
+        "profile_text": (text, False),
+        "finish_reason": (text, False),
+        "backend": (text, False),
+        "model_rev": (text, False),
+        "temperature": (real, False),
+        "top_p": (real, False),
+        "seed": (whole, True),
+        "token_ids": (pa.list_(whole), True),
+        "token_logprobs": (pa.list_(real), True),
+        "selected": (pa.bool_(), False),
+        "selection_propensity": (real, False),
+        "rewards": (pa.map_(text, real), False),
+        "critic_version": (text, False),
+        "neg_seed": (whole, False),
+        "prompt_id": (text, False),
+        "prompt_version": (whole, False),
+        "usage": (usage, False),
+        "ts": (pa.timestamp("us", tz="UTC"), False),
+    }
+    return pa.schema([pa.field(name, kind, nullable) for name, (kind, nullable) in columns.items()])
+
+
+async def export_rollouts(store: Store, path: Path) -> int:
+    """Write the whole log to `path` and return how many rollouts it holds.
+
+    The file takes its name when it is complete: until then, and after a failure, an earlier file stays.
+    Memory does not grow with the log.
+    """
+    parquet: Any = importlib.import_module("pyarrow.parquet")
+    schema = rollout_schema()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    part = Path(name)
+    written = 0
+    try:
+        with parquet.ParquetWriter(part, schema, compression="zstd") as writer:
+            async for batch in store.rollouts(batch=BATCH):
+                await asyncio.to_thread(_append, writer, schema, batch)
+                written += len(batch)
+        await asyncio.to_thread(_settle, part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return written
+
+
+def _arrow() -> Any:
+    """Return pyarrow, which is heavy and ships no types."""
+    return importlib.import_module("pyarrow")
+
+
+def _append(writer: Any, schema: Any, batch: list[Rollout]) -> None:
+    """Write a row group."""
+    writer.write_table(_arrow().Table.from_pylist([_row(rollout) for rollout in batch], schema=schema))
+
+
+def _row(rollout: Rollout) -> dict[str, Any]:
+    row = rollout.model_dump()
+    row["ts"] = row.pop("at")
+    row["rewards"] = list(rollout.rewards.items())
+    return row
+
+
+def _settle(part: Path, path: Path) -> None:
+    """Put the finished file on disk, then under its name."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.chmod(0o666 & ~_umask())
+    part.replace(path)
+
+
+def _umask() -> int:
+    """Return the process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,80 @@
+"""Open the doors that the settings name."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .settings import NO_MODEL, Settings
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
+    from .tools.catalogue import Catalogue
+    from .tools.chat import ChatModel
+    from .tools.embedder import Embedder
+    from .tools.store import Store
+
+
+class Closable(Protocol):
+    """Anything that must be released."""
+
+    async def aclose(self) -> None:
+        """Release it."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """The open doors."""
+
+    store: "Store"
+    embedder: "Embedder"
+    catalogue: "Catalogue"
+    chat: "ChatModel | None"
+    """Absent to draw without a language model."""
+
+    saver: "BaseCheckpointSaver[Any]"
+
+
+async def open_doors(settings: Settings, stack: AsyncExitStack, *, chat: "ChatModel | None" = None) -> Doors:
+    """Open store, embedder, catalogue, checkpoints and chat; `stack` closes them in reverse.
+
+    Args:
+        settings: Where and what they are; `model = "none"` opens no chat.
+        stack: Closes what was opened.
+        chat: A model to use in place of the one named by the settings.
+
+    Raises:
+        StoreError: The database or the index cannot be opened.
+        EncoderChangedError: The index holds vectors of another encoder.
+        WeightsMissingError: The encoder's weights are not on disk.
+    """
+    from .agents.drawing import STATE_TYPES
+    from .tools.checkpoints import open_checkpointer
+    from .tools.chroma_catalogue import open_catalogue
+    from .tools.encoders import open_embedder
+    from .tools.gateway import LiteLLMChat
+    from .tools.sql_store import open_store
+
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    store = await open_store(folder=settings.store, database_url=url, tenant=settings.tenant)
+    _close_with(stack, store)
+    embedder = open_embedder(
+        settings.embedder, models_dir=settings.models_dir, chat=settings.chat, store=store
+    )
+    _close_with(stack, embedder)
+    catalogue = await open_catalogue(
+        folder=settings.store, chroma_url=settings.chroma_url, tenant=settings.tenant, embedder=embedder
+    )
+    _close_with(stack, catalogue)
+    saver = await stack.enter_async_context(
+        open_checkpointer(folder=settings.store, database_url=url, state_types=STATE_TYPES)
+    )
+    if chat is None and settings.model != NO_MODEL:
+        chat = LiteLLMChat(settings.model, settings.chat, models_dir=settings.models_dir)
+        _close_with(stack, chat)
+    return Doors(store=store, embedder=embedder, catalogue=catalogue, chat=chat, saver=saver)
+
+
+def _close_with(stack: AsyncExitStack, door: Closable) -> None:
+    stack.push_async_callback(door.aclose)

@@ -1,0 +1,46 @@
+"""Run a coroutine over a stream with bounded concurrency and flat memory."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from typing import TypeVar
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+async def bounded(
+    source: Iterable[In] | AsyncIterable[In], work: Callable[[In], Awaitable[Out]], at_once: int
+) -> AsyncIterator[Out]:
+    """Yield results as they finish; at most `at_once` are in flight, and the source is read no faster.
+
+    If the consumer stops early, or a call raises, what is in flight is cancelled and awaited.
+    """
+    running: set[asyncio.Task[Out]] = set()
+    try:
+        async for entry in _stream(source):
+            running.add(asyncio.ensure_future(_run(work, entry)))
+            if len(running) >= at_once:
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield task.result()
+        while running:
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _run(work: Callable[[In], Awaitable[Out]], entry: In) -> Out:
+    return await work(entry)
+
+
+async def _stream(source: Iterable[In] | AsyncIterable[In]) -> AsyncIterator[In]:
+    if isinstance(source, AsyncIterable):
+        async for entry in source:
+            yield entry
+    else:
+        for entry in source:
+            yield entry

@@ -1,0 +1,109 @@
+"""What every test lives under: no network but loopback, no settings from outside, an empty working folder."""
+
+import ipaddress
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+# Read by litellm and huggingface_hub when they are imported, hence before any test module is.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+# The one setting that may come from outside: where a machine keeps its weights.
+MODELS_DIR = os.environ.get("LIMNER_MODELS_DIR")
+for _name in [name for name in os.environ if name.startswith("LIMNER_")]:
+    del os.environ[_name]
+
+ROOT = Path(__file__).resolve().parent.parent
+WEIGHTS = ("smollm2-135m.gguf", "minilm")
+LOOK_UPS = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
+CONNECTIONS = {"socket.connect", "socket.sendto", "socket.sendmsg"}
+LIVE_CALLS: list[str] = []
+
+
+class LiveCallError(RuntimeError):
+    """A test tried to leave this machine."""
+
+
+def _host_of(event: str, args: tuple[object, ...]) -> object:
+    """Return the host an audited socket call is about; `None` if it names none."""
+    if event in LOOK_UPS:
+        return args[0]
+    address = args[1]
+    # An Internet address is a tuple of host, port and more; a Unix socket's is a path.
+    return cast(tuple[object, ...], address)[0] if isinstance(address, tuple) else None
+
+
+def _is_loopback(host: object) -> bool:
+    """Whether a host is this machine; Unix sockets and unnamed hosts are."""
+    name = host.decode() if isinstance(host, bytes) else host
+    if not isinstance(name, str) or name in ("", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_live_calls(event: str, args: tuple[object, ...]) -> None:
+    """Stop a socket call to another machine and remember it, in case the caller swallows the error."""
+    if event not in LOOK_UPS and event not in CONNECTIONS:
+        return
+    host = _host_of(event, args)
+    if not _is_loopback(host):
+        LIVE_CALLS.append(f"{event} {host!r}")
+        raise LiveCallError(f"{event} to {host!r}: tests reach nothing but loopback")
+
+
+sys.addaudithook(_refuse_live_calls)
+
+
+@pytest.fixture(autouse=True)
+def _no_live_calls() -> Iterator[None]:
+    """Fail the test that tried to leave the machine, even if the code under test hid the error."""
+    before = len(LIVE_CALLS)
+    yield
+    attempts = LIVE_CALLS[before:]
+    assert not attempts, f"live calls: {attempts}"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run for any live call, also at import, in a doctest or in a session's fixture."""
+    if LIVE_CALLS:
+        print(f"\nlive calls: {LIVE_CALLS}", file=sys.stderr)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty folder: no `limner.toml` is read by chance, nothing is written into the checkout."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def weights() -> Path:
+    """The folder with the embedded model's and the encoder's weights."""
+    from limner.settings import Settings
+
+    default = Settings.model_fields["models_dir"].default
+    folder = Path(MODELS_DIR) if MODELS_DIR else Path(default)
+    missing = [name for name in WEIGHTS if not (folder / name).exists()]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not in {folder}: run `limner models fetch smollm2-135m minilm`")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_folder() -> Path:
+    """The invented sample that ships with the package."""
+    return ROOT / "src" / "limner" / "sample"

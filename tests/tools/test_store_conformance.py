@@ -1,0 +1,536 @@
+"""What every `Store` keeps, on SQLite and on PostgreSQL."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from limner.models import Cue, Interaction, Item, Kind, Message, Pair, PairSide, Profile, Rollout, Usage
+from limner.tools.store import Counts, Published, RatingScale, Recorded, Store
+
+T = TypeVar("T")
+OpenTenant = Callable[[str], Awaitable[Store]]
+START = datetime(2024, 1, 1, tzinfo=UTC)
+LATER = START + timedelta(days=1)
+
+RECORDER = """
+import asyncio, json, sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from limner.models import Interaction
+from limner.tools.sql_store import open_store
+
+async def main(folder, url, batches, size):
+    store = await open_store(folder=Path(folder), database_url=url or None, tenant="default")
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    for batch in range(int(batches)):
+        events = [
+            Interaction(user_id=f"u{n % 7}", item_id="i", kind="view", at=start + timedelta(seconds=n), event_id=f"e{n}")
+            for n in range(batch * int(size), (batch + 1) * int(size))
+        ]
+        recorded = await store.record(events)
+        print(json.dumps([recorded.added, [event.event_id for event in events]]), flush=True)
+    await store.aclose()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def moment(second: float) -> datetime:
+    return START + timedelta(seconds=second)
+
+
+def event(
+    event_id: str,
+    second: float = 0,
+    *,
+    user: str = "u",
+    item: str | None = "i",
+    kind: Kind = "rating",
+    rating: float | None = None,
+    text: str | None = None,
+) -> Interaction:
+    return Interaction(
+        user_id=user, item_id=item, kind=kind, at=moment(second), rating=rating, text=text, event_id=event_id
+    )
+
+
+def profile(fingerprint: str, *, user: str = "u", second: float = 0) -> Profile:
+    return Profile(
+        user_id=user,
+        version=99,
+        parent_version=98,
+        as_of=moment(second),
+        text="Draws maps.",
+        language="en",
+        source="model",
+        usage=Usage(calls=2, cost=0.5),
+        critic_version="c1",
+        fingerprint=fingerprint,
+        created_at=moment(second),
+    )
+
+
+def rollout(rollout_id: str, *, user: str = "u", item: str | None = None) -> Rollout:
+    return Rollout(
+        rollout_id=rollout_id,
+        run_id="run",
+        user_id=user,
+        item_id=item,
+        round=0,
+        draft_ix=0,
+        group_key="g",
+        messages=(Message(role="user", content="Draw."),),
+        completion="Draws maps.",
+        profile_text="Draws maps.",
+        finish_reason="stop",
+        backend="scripted",
+        model_rev="1",
+        temperature=0.9,
+        top_p=0.95,
+        selected=True,
+        selection_propensity=1.0,
+        rewards={"total": 0.5},
+        critic_version="c1",
+        neg_seed=0,
+        prompt_id="draft",
+        prompt_version=1,
+        usage=Usage(),
+        at=START,
+    )
+
+
+def pair(item: str, text: str = "Likes maps.") -> Pair:
+    return Pair(
+        user_id="u",
+        item_id=item,
+        as_of=START,
+        user=PairSide(cue="maps", instruction="Say why.", profile=text),
+        item=PairSide(cue="map", instruction="Say why.", profile="A map."),
+        affinity=0.5,
+        expected_rating=None,
+        reasons=(),
+        language="en",
+        source="model",
+        critic_version="c1",
+        created_at=START,
+    )
+
+
+def cue(cue_id: str, text: str = "maps") -> Cue:
+    return Cue(cue_id=cue_id, text=text, polarity="like", facet="maps", evidence=("e1",))
+
+
+async def ids_of(
+    store: Store, *, user: str = "u", as_of: datetime = LATER, last: int | None = None
+) -> list[str]:
+    return [one.event_id for one in await store.history(user, as_of=as_of, last=last)]
+
+
+async def gathered(stream: AsyncIterator[list[T]]) -> list[list[T]]:
+    return [page async for page in stream]
+
+
+async def test_recording_again_changes_nothing(store: Store) -> None:
+    assert await store.record([event("e1"), event("e2", 1)]) == Recorded(added=2, repeated=0)
+    assert await store.record([event("e2", 9, text="new"), event("e3", 2)]) == Recorded(added=1, repeated=1)
+
+    assert await ids_of(store) == ["e1", "e2", "e3"]  # e2 is still at second 1
+    assert await store.record([]) == Recorded(added=0, repeated=0)
+
+
+async def test_an_event_twice_in_one_call_is_recorded_once(store: Store) -> None:
+    assert await store.record([event("e1"), event("e1", 5)]) == Recorded(added=1, repeated=1)
+
+
+async def test_an_interaction_comes_back_as_it_was(store: Store) -> None:
+    whole = event("e1", 0.000001, rating=4.5, text='Ünïcode, "quotes" and 🗺')
+    bare = event("e2", -86_400 * 365 * 60, item=None, kind="message")  # 1964, before the epoch
+
+    await store.record([whole, bare])
+
+    assert await store.history("u", as_of=LATER) == [bare, whole]
+
+
+async def test_a_nul_in_the_users_words_does_not_stop_the_rest(store: Store) -> None:
+    await store.record([event("e1", text="a\0b"), event("e2", 1)])
+
+    assert [one.text for one in await store.history("u", as_of=LATER)] == ["a\ufffdb", None]
+
+
+async def test_nothing_at_or_after_as_of_is_returned(store: Store) -> None:
+    await store.record(
+        [event("e1", 10, rating=1), event("e2", 10.000001, rating=2, item="j"), event("e3", 11, user="v")]
+    )
+
+    assert await ids_of(store, as_of=moment(10)) == []
+    assert await ids_of(store, as_of=moment(10.000001)) == ["e1"]
+    assert await store.item_history("j", as_of=moment(10.000001)) == []
+    assert await store.popular(as_of=moment(10.000001)) == [("i", 1)]
+    assert await store.rating_scale(as_of=moment(10.000001)) == RatingScale(1.0, 1.0, 1.0, 1)
+    assert await store.rating_scale(as_of=moment(10)) is None
+    assert await store.other_users("u", as_of=moment(11), limit=5, seed=0) == []
+    assert await store.other_users("u", as_of=moment(11.000001), limit=5, seed=0) == ["v"]
+
+
+async def test_equal_moments_are_ordered_by_event_id(store: Store) -> None:
+    await store.record([event("b"), event("a"), event("B"), event("é"), event("z", -1)])
+
+    assert await ids_of(store) == ["z", "B", "a", "b", "é"]  # by code point, whatever the server's language
+    assert await ids_of(store, last=2) == ["b", "é"]
+
+
+async def test_item_history_leaves_out_one_user_and_keeps_the_last(store: Store) -> None:
+    await store.record([event(f"e{n}", n, user="uvw"[n % 3]) for n in range(6)])
+
+    all_of_it = await store.item_history("i", as_of=LATER)
+    others = await store.item_history("i", as_of=LATER, exclude_user="u", last=2)
+
+    assert [one.event_id for one in all_of_it] == ["e0", "e1", "e2", "e3", "e4", "e5"]
+    assert [one.event_id for one in others] == ["e4", "e5"]
+
+
+async def test_popular_counts_items_most_first_and_ties_by_id(store: Store, open_tenant: OpenTenant) -> None:
+    items = ["b", "a", "c", "c", None]
+    await store.record([event(f"e{n}", n, item=item) for n, item in enumerate(items)])
+
+    assert await store.popular(as_of=LATER) == [("c", 2), ("a", 1), ("b", 1)]
+    assert await store.popular(as_of=LATER, limit=2) == [("c", 2), ("a", 1)]
+    assert await store.popular(as_of=moment(3)) == [("a", 1), ("b", 1), ("c", 1)]
+
+    other_process = await open_tenant("default")
+    await other_process.record([event("e5", 5, item="b"), event("e6", 6, item="b")])
+    assert await store.popular(as_of=LATER) == [("b", 3), ("c", 2), ("a", 1)]
+
+
+async def test_what_popular_returns_is_the_callers_own(store: Store) -> None:
+    await store.record([event("e1")])
+    (await store.popular(as_of=LATER)).clear()
+
+    assert await store.popular(as_of=LATER) == [("i", 1)]
+
+
+async def test_rating_scale_by_user_and_item(store: Store) -> None:
+    ratings = [("u", "i", 1.0), ("u", "j", 3.0), ("v", "i", 5.0), ("v", "j", None)]
+    await store.record([event(f"e{n}", n, user=u, item=i, rating=r) for n, (u, i, r) in enumerate(ratings)])
+
+    assert await store.rating_scale(as_of=LATER) == RatingScale(1.0, 5.0, 3.0, 3)
+    assert await store.rating_scale(as_of=LATER, user_id="u") == RatingScale(1.0, 3.0, 2.0, 2)
+    assert await store.rating_scale(as_of=LATER, item_id="i") == RatingScale(1.0, 5.0, 3.0, 2)
+    assert await store.rating_scale(as_of=LATER, user_id="v", item_id="i") == RatingScale(5.0, 5.0, 5.0, 1)
+    assert await store.rating_scale(as_of=LATER, user_id="v", item_id="j") is None
+
+
+async def test_other_users_depend_on_the_seed_alone(store: Store) -> None:
+    await store.record([event(f"e{n:02}", user=f"u{n:02}") for n in range(40)])
+
+    first = await store.other_users("u00", as_of=LATER, limit=5, seed=1)
+
+    assert len(set(first)) == 5
+    assert "u00" not in first
+    assert await store.other_users("u00", as_of=LATER, limit=5, seed=1) == first
+    draws = [await store.other_users("u00", as_of=LATER, limit=5, seed=seed) for seed in range(20)]
+    assert len({tuple(draw) for draw in draws}) > 5
+    everybody = await store.other_users("u00", as_of=LATER, limit=100, seed=1)
+    assert sorted(everybody) == [f"u{n:02}" for n in range(1, 40)]
+
+
+async def test_users_are_streamed_in_id_order(store: Store) -> None:
+    await store.record([event(f"e{n}", user=user) for n, user in enumerate(["c", "a", "B", "b", "a"])])
+
+    assert await gathered(store.users(batch=2)) == [["B", "a"], ["b", "c"]]
+    assert await gathered(store.users(after="a")) == [["b", "c"]]
+    assert [await store.has_user(user) for user in ("a", "A")] == [True, False]
+
+
+async def test_a_refused_event_makes_no_user(store: Store) -> None:
+    await store.record([event("e1", user="u")])
+    await store.record([event("e1", user="ghost"), event("e2", user="v")])
+
+    assert await gathered(store.users()) == [["u", "v"]]
+
+
+async def test_put_items_counts_what_is_new_or_changed(store: Store) -> None:
+    first = [Item(item_id="b", title="B"), Item(item_id="a", title="A", tags=("x", "y"))]
+
+    assert await store.put_items(first) == 2
+    assert await store.put_items([first[1], Item(item_id="b", title="B2"), Item(item_id="c")]) == 2
+    assert await store.put_items(first[1:]) == 0
+    assert await store.items(["a", "b", "nobody"]) == {"a": first[1], "b": Item(item_id="b", title="B2")}
+    assert await store.items([]) == {}
+    pages = await gathered(store.all_items(batch=2))
+    assert [[item.item_id for item in page] for page in pages] == [["a", "b"], ["c"]]
+
+
+async def test_many_ids_are_looked_up_at_once(store: Store) -> None:
+    await store.put_items([Item(item_id=f"i{n}") for n in range(1200)])
+
+    assert len(await store.items([f"i{n}" for n in range(2000)])) == 1200
+
+
+async def test_cues_replace_by_id_and_keep_their_place(store: Store) -> None:
+    await store.add_cues("user:u", [cue("z"), cue("a")], ["e1", "e2"])
+    await store.add_cues("user:u", [cue("z", "atlases"), cue("m")], ["e2", "e3"])
+    await store.add_cues("item:i", [], ["e9"])
+
+    assert [(one.cue_id, one.text) for one in await store.cues("user:u")] == [
+        ("z", "atlases"),
+        ("a", "maps"),
+        ("m", "maps"),
+    ]
+    assert await store.cued_events("user:u") == {"e1", "e2", "e3"}
+    assert await store.cues("item:i") == []
+    assert await store.cued_events("item:i") == {"e9"}
+
+
+async def test_publish_numbers_versions_and_names_the_parent(store: Store) -> None:
+    first = await store.publish(Published(profile("f1"), (rollout("r1"),)))
+    second = await store.publish(Published(profile("f2", second=5), (rollout("r2"), rollout("r3"))))
+
+    assert (first.version, first.parent_version) == (1, None)
+    assert (second.version, second.parent_version) == (2, 1)
+    assert second == profile("f2", second=5).model_copy(update={"version": 2, "parent_version": 1})
+    assert await store.profile_versions("u") == [first, second]
+
+
+async def test_an_equal_fingerprint_writes_nothing(store: Store) -> None:
+    first = await store.publish(Published(profile("f1"), (rollout("r1"),)))
+
+    assert await store.publish(Published(profile("f1", second=9), (rollout("r2"),))) == first
+    assert await store.profile_versions("u") == [first]
+    assert [one.rollout_id for page in await gathered(store.rollouts()) for one in page] == ["r1"]
+
+    await store.publish(Published(profile("f2"), ()))
+    again = await store.publish(Published(profile("f1"), ()))
+    assert again.version == 3  # only the newest counts
+
+
+async def test_publishing_at_once_from_two_places_loses_no_version(open_tenant: OpenTenant) -> None:
+    stores = [await open_tenant("default") for _ in range(2)]
+
+    published = await asyncio.gather(
+        *(stores[n % 2].publish(Published(profile(f"f{n}"), (rollout(f"r{n}"),))) for n in range(12))
+    )
+
+    assert sorted(one.version for one in published) == list(range(1, 13))
+    assert all(one.parent_version == (one.version - 1 or None) for one in published)
+    assert (await stores[0].counts()).rollouts == 12
+
+
+async def test_profile_by_version_and_by_as_of(store: Store) -> None:
+    for n in (1, 2, 3):
+        await store.publish(Published(profile(f"f{n}", second=10 * n), ()))
+
+    async def version(as_of: datetime | None = None) -> int | None:
+        found = await store.profile("u", as_of=as_of)
+        return None if found is None else found.version
+
+    assert await version() == 3
+    assert await version(moment(20)) == 2
+    assert await version(moment(19.999999)) == 1
+    assert await version(moment(9)) is None
+    assert (await store.profile("u", version=1)) == (await store.profile_versions("u"))[0]
+    assert await store.profile("u", version=4) is None
+    assert await store.profile("nobody") is None
+
+
+async def test_the_newest_profile_of_every_user_is_streamed(store: Store) -> None:
+    for user in ("c", "a", "b", "a"):
+        await store.publish(Published(profile(f"f{await store.counts()}", user=user), ()))
+
+    pages = await gathered(store.profiles(batch=2))
+
+    assert [[(one.user_id, one.version) for one in page] for page in pages] == [
+        [("a", 2), ("b", 1)],
+        [("c", 1)],
+    ]
+
+
+async def test_the_newest_pair_is_returned_and_its_rollouts_are_logged(store: Store) -> None:
+    await store.put_pair(pair("i"), [rollout("r1", item="i")])
+    await store.put_pair(pair("i", "Loves maps."), [rollout("r2", item="i")])
+
+    assert await store.pair("u", "i") == pair("i", "Loves maps.")
+    assert await store.pair("u", "j") is None
+    assert (await store.counts()).rollouts == 2
+
+
+async def test_rollouts_are_streamed_in_the_order_of_writing_and_never_twice(store: Store) -> None:
+    await store.publish(Published(profile("f1"), (rollout("z"), rollout("a"))))
+    await store.put_pair(pair("i"), [rollout("m"), rollout("z")])
+
+    pages = await gathered(store.rollouts(batch=2))
+
+    assert [[one.rollout_id for one in page] for page in pages] == [["z", "a"], ["m"]]
+    assert pages[0][0] == rollout("z")
+
+
+async def test_caches_return_what_they_hold(store: Store) -> None:
+    await store.cache_completions({"k1": '{"a": 1}', "k2": "{}"}, "user:u")
+    await store.cache_completions({"k1": '{"a": 1}'}, "user:v")
+    await store.cache_vectors("minilm", {"k1": b"\x00\x01", "k2": b"\xff"})
+
+    assert await store.cached_completions(["k1", "k2", "k3"]) == {"k1": '{"a": 1}', "k2": "{}"}
+    assert await store.cached_completions([]) == {}
+    assert await store.cached_vectors("minilm", ["k1", "k3"]) == {"k1": b"\x00\x01"}
+    assert await store.cached_vectors("mpnet", ["k1"]) == {}
+
+
+async def _fill(store: Store, mark: str) -> None:
+    """Write to every table, with ids that every tenant uses."""
+    await store.record([event("e", text=mark, rating=float(len(mark)))])
+    await store.put_items([Item(item_id="i", title=mark)])
+    await store.add_cues("user:u", [cue("c", mark)], ["e"])
+    await store.publish(
+        Published(profile(mark).model_copy(update={"text": mark}), (rollout("r", user=mark),))
+    )
+    await store.put_pair(pair("i", mark), ())
+    await store.cache_completions({"k": mark}, "user:u")
+    await store.cache_vectors("m", {"k": mark.encode()})
+
+
+async def _seen(store: Store) -> list[object]:
+    """Return the marks a tenant sees through every method that reads."""
+    return [
+        [one.text for one in await store.history("u", as_of=LATER)],
+        [one.text for one in await store.item_history("i", as_of=LATER)],
+        await store.rating_scale(as_of=LATER),
+        await store.popular(as_of=LATER),
+        await store.other_users("nobody", as_of=LATER, limit=9, seed=0),
+        await gathered(store.users()),
+        [[item.title for item in page] for page in await gathered(store.all_items())],
+        {name: item.title for name, item in (await store.items(["i"])).items()},
+        [one.text for one in await store.cues("user:u")],
+        await store.cued_events("user:u"),
+        [one.text for one in await store.profile_versions("u")],
+        [[one.text for one in page] for page in await gathered(store.profiles())],
+        [[one.user_id for one in page] for page in await gathered(store.rollouts())],
+        getattr(await store.pair("u", "i"), "user", None),
+        await store.cached_completions(["k"]),
+        await store.cached_vectors("m", ["k"]),
+        await store.counts(),
+    ]
+
+
+def _expected(mark: str) -> list[object]:
+    length = float(len(mark))
+    return [
+        [mark],
+        [mark],
+        RatingScale(length, length, length, 1),
+        [("i", 1)],
+        ["u"],
+        [["u"]],
+        [[mark]],
+        {"i": mark},
+        [mark],
+        {"e"},
+        [mark],
+        [[mark]],
+        [[mark]],
+        pair("i", mark).user,
+        {"k": mark},
+        {"k": mark.encode()},
+        Counts(users=1, items=1, interactions=1, cues=1, profiles=1, rollouts=1),
+    ]
+
+
+async def test_tenants_do_not_see_each_other(open_tenant: OpenTenant) -> None:
+    ours, theirs, empty = [await open_tenant(name) for name in ("ours", "theirs", "empty")]
+
+    await _fill(ours, "mine")
+    await _fill(theirs, "not yours")
+
+    assert await _seen(ours) == _expected("mine")
+    assert await _seen(theirs) == _expected("not yours")
+    nothing: list[object] = [
+        [],
+        [],
+        None,
+        [],
+        [],
+        [],
+        [],
+        {},
+        [],
+        set(),
+        [],
+        [],
+        [],
+        None,
+        {},
+        {},
+        Counts(0, 0, 0, 0, 0, 0),
+    ]
+    assert await _seen(empty) == nothing
+
+
+async def test_what_was_written_is_there_after_opening_again(open_tenant: OpenTenant) -> None:
+    first = await open_tenant("default")
+    await _fill(first, "kept")
+    await first.aclose()
+
+    assert await _seen(await open_tenant("default")) == _expected("kept")
+
+
+async def test_many_writers_at_once_lose_nothing(store: Store) -> None:
+    recorded = await asyncio.gather(*(store.record([event(f"e{n}", n)]) for n in range(100)))
+
+    assert sum(one.added for one in recorded) == 100
+    assert len(await ids_of(store)) == 100
+
+
+def _recorder(folder: Path, url: str | None, batches: int, size: int, root: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", RECORDER, str(folder), url or "", str(batches), str(size)],
+        env={**os.environ, "PYTHONPATH": str(root / "src")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+async def test_two_processes_record_the_same_events_once(
+    place: "dict[str, Path | str | None]", open_tenant: OpenTenant, root: Path
+) -> None:
+    folder, url = place["folder"], place["database_url"]
+    assert isinstance(folder, Path) and (url is None or isinstance(url, str))
+
+    processes = [_recorder(folder, url, batches=10, size=50, root=root) for _ in range(2)]
+    outputs = [(await asyncio.to_thread(process.communicate))[0] for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0]
+    added = [json.loads(line)[0] for output in outputs for line in output.splitlines()]
+    assert sum(added) == 500
+    assert (await (await open_tenant("default")).counts()).interactions == 500
+
+
+async def test_every_acknowledged_event_survives_a_kill(
+    place: "dict[str, Path | str | None]", open_tenant: OpenTenant, root: Path
+) -> None:
+    folder, url = place["folder"], place["database_url"]
+    assert isinstance(folder, Path) and (url is None or isinstance(url, str))
+
+    process = _recorder(folder, url, batches=100_000, size=3, root=root)
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(30)]
+    process.send_signal(signal.SIGKILL)
+    lines += process.stdout.readlines()
+    process.stdout.close()
+    assert process.wait() == -signal.SIGKILL
+
+    store = await open_tenant("default")
+    kept = {
+        name
+        for n in range(7)
+        for name in await ids_of(store, user=f"u{n}", as_of=START + timedelta(days=900))
+    }
+    acknowledged = {name for line in lines if line.endswith("\n") for name in json.loads(line)[1]}
+    assert len(acknowledged) >= 90
+    assert acknowledged <= kept
+    assert len(kept) % 3 == 0  # a batch is there as a whole or not at all

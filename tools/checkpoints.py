@@ -1,0 +1,127 @@
+"""Where graphs keep their checkpoints: SQLite in a folder by default, PostgreSQL by URL."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from .. import models
+from ..errors import MissingExtraError, StoreError
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+FILE_NAME = "checkpoints.db"
+BUSY_SECONDS = 60.0
+POOL = 4
+CONNECT_SECONDS = 10
+SETUP_LOCK = 0x4C494D4F
+"""Advisory lock held while tables are made; any number that nobody else uses."""
+
+
+@asynccontextmanager
+async def open_checkpointer(
+    *, folder: Path, database_url: str | None, state_types: Iterable[type] = ()
+) -> "AsyncGenerator[BaseCheckpointSaver[Any]]":
+    """Open the checkpoints and close them at the end.
+
+    Args:
+        folder: Where `checkpoints.db` lies; made if it is missing. Not used with `database_url`.
+        database_url: `postgresql://…`; `None` for SQLite.
+        state_types: Types of a graph's state beside those of `limner.models`; nothing else is brought back
+            to life from a checkpoint.
+
+    Raises:
+        StoreError: The database cannot be reached.
+        MissingExtraError: PostgreSQL's driver is not installed.
+    """
+    serde = _serializer(state_types)
+    opened = _on_server(database_url, serde) if database_url else _in_folder(folder, serde)
+    async with opened as saver:
+        yield saver
+
+
+async def delete_thread(saver: "BaseCheckpointSaver[Any]", thread_id: str) -> int:
+    """Remove a thread's checkpoints and pending writes; return how many checkpoints there were."""
+    found = 0
+    async for _ in saver.alist({"configurable": {"thread_id": thread_id}}):
+        found += 1
+    await saver.adelete_thread(thread_id)
+    return found
+
+
+def _serializer(state_types: Iterable[type]) -> "JsonPlusSerializer":
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+    ours = [kind for _, kind in inspect.getmembers(models, inspect.isclass) if issubclass(kind, BaseModel)]
+    allowed = [(kind.__module__, kind.__name__) for kind in (*ours, *state_types)]
+    return JsonPlusSerializer(allowed_msgpack_modules=allowed)
+
+
+@asynccontextmanager
+async def _in_folder(folder: Path, serde: "JsonPlusSerializer") -> "AsyncGenerator[BaseCheckpointSaver[Any]]":
+    import aiosqlite
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(str(folder), f"{error.strerror}; choose another folder with `store`") from error
+    async with aiosqlite.connect(folder / FILE_NAME, timeout=BUSY_SECONDS) as connection:
+        saver = AsyncSqliteSaver(connection, serde=serde)
+        try:
+            # A checkpoint lost to a power cut is work done again, never work lost: no flush for each one.
+            await connection.execute("PRAGMA synchronous=NORMAL")
+            await saver.setup()
+        except aiosqlite.Error as error:
+            raise StoreError(f"sqlite:///{folder / FILE_NAME}", f"{error}; check the file") from error
+        yield saver
+
+
+@asynccontextmanager
+async def _on_server(
+    database_url: str, serde: "JsonPlusSerializer"
+) -> "AsyncGenerator[BaseCheckpointSaver[Any]]":
+    from .sql_server import masked, server_url
+
+    url = server_url(database_url)
+    try:
+        from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+        from psycopg import AsyncConnection, Error
+        from psycopg.rows import DictRow, dict_row
+        from psycopg_pool import AsyncConnectionPool
+    except ImportError as error:
+        raise MissingExtraError("PostgreSQL", "postgres") from error
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        async with await AsyncConnection[DictRow].connect(
+            plain, connect_timeout=CONNECT_SECONDS, autocommit=True, row_factory=dict_row
+        ) as connection:
+            # Waiting inside a statement would block the saver's own CREATE INDEX CONCURRENTLY.
+            while not await _try_lock(connection):
+                await asyncio.sleep(0.05)
+            await AsyncPostgresSaver(connection, serde=serde).setup()
+    except Error as error:
+        reason = " ".join(str(error).split())
+        raise StoreError(masked(url), f"{reason}; check `database_url` and the server") from error
+    async with AsyncConnectionPool(
+        plain,
+        min_size=1,
+        max_size=POOL,
+        open=False,
+        connection_class=AsyncConnection[DictRow],
+        kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
+    ) as pool:
+        yield AsyncPostgresSaver(pool, serde=serde)
+
+
+async def _try_lock(connection: Any) -> bool:
+    """Take the lock until the connection closes, if nobody holds it."""
+    cursor = await connection.execute("SELECT pg_try_advisory_lock(%s) AS taken", (SETUP_LOCK,))
+    row = await cursor.fetchone()
+    return bool(row["taken"])

@@ -1,0 +1,210 @@
+"""The embedded language model as a LiteLLM provider: `limner/NAME` runs in this process.
+
+`NAME` is the name of known weights, of any `NAME.gguf` in the models folder, or an absolute path. The model
+answers in threads; the event loop is never held up.
+
+Unless a request says otherwise, `top_k` is off and `min_p` is 0.05: tokens less than a twentieth as likely as
+the likeliest are never drawn, because a small model loses its thread after one. Log-probabilities are the
+model's own, before temperature and cuts.
+"""
+
+import asyncio
+import atexit
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .local_engine import (
+    Answer,
+    Engine,
+    EngineClosedError,
+    Job,
+    ModelLoadError,
+    PromptTooLongError,
+    RequestRefusedError,
+)
+from .weights import revision_of, weights_path
+
+PROVIDER = "limner"
+
+_DEFAULTS: Mapping[str, Any] = {"top_k": 0, "min_p": 0.05}
+_PASSED = frozenset(
+    {"temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop", "logit_bias"}
+    | {"frequency_penalty", "presence_penalty", "logprobs", "top_logprobs", "response_format"}
+)
+_IGNORED = frozenset({"stream", "user", "max_retries", "num_retries"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Loaded:
+    """Weights in use."""
+
+    engine: Engine
+    stamp: tuple[int, int]
+    """Size and time of change of the file when it was registered."""
+
+
+class LocalModels:
+    """The models that answer in this process: one engine for each weights file."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, Path] = {}
+        self._loaded: dict[Path, _Loaded] = {}
+        self._lock = threading.Lock()
+
+    def add(self, name: str, path: Path, *, threads: int, parallel: int) -> None:
+        """Make a model answer to `name`.
+
+        A file that is in use keeps its engine, and that engine's threads, unless the file has changed.
+        """
+        status = path.stat()
+        stamp = (status.st_size, status.st_mtime_ns)
+        with self._lock:
+            self._models[name] = path
+            known = self._loaded.get(path)
+            if known is not None and known.stamp == stamp:
+                return
+            engine = Engine(path, threads=threads, parallel=parallel)
+            self._loaded[path] = _Loaded(engine=engine, stamp=stamp)
+        if known is not None:
+            known.engine.close()
+
+    def submit(self, model: str, messages: list[Any], options: Mapping[str, Any]) -> tuple[Engine, Job]:
+        """Queue a request.
+
+        Raises:
+            RequestRefusedError: The model is not registered, or an option means nothing here.
+        """
+        body = _body(messages, options)
+        with self._lock:
+            loaded = self._loaded.get(self._models.get(model, Path()))
+        if loaded is None:
+            raise RequestRefusedError(f"model {model!r} is not registered")
+        return loaded.engine, loaded.engine.submit(body)
+
+    def close(self) -> None:
+        """Unload everything; a model must be registered again before its next call."""
+        with self._lock:
+            loaded = list(self._loaded.values())
+            self._loaded.clear()
+            self._models.clear()
+        for each in loaded:
+            each.engine.close()
+
+
+_MODELS = LocalModels()
+_REGISTERING = threading.Lock()
+
+
+def ensure_registered(model: str, *, models_dir: Path, threads: int, parallel: int) -> None:
+    """Make LiteLLM answer `model` from this process. Loads no weights: the first call does.
+
+    Args:
+        model: `limner/NAME`.
+        models_dir: Folder that weights lie in.
+        threads: Threads of one forward pass.
+        parallel: Requests answered at once. With 1, equal requests with equal seeds get equal answers; with
+            more, what runs beside a request changes its numbers in the last digits.
+
+    Raises:
+        UnknownWeightsError: Nothing known or present has this name.
+        WeightsMissingError: The weights are known but not on disk.
+    """
+    name = model.removeprefix(f"{PROVIDER}/")
+    _MODELS.add(name, weights_path(name, models_dir), threads=threads, parallel=parallel)
+    import litellm
+
+    with _REGISTERING:
+        if all(entry["provider"] != PROVIDER for entry in litellm.custom_provider_map):
+            litellm.custom_provider_map.append({"provider": PROVIDER, "custom_handler": _handler()})
+
+
+def shutdown() -> None:
+    """Stop every generation and unload every embedded model; called at exit."""
+    _MODELS.close()
+
+
+# Without this a generation that still runs when the interpreter exits crashes the process.
+atexit.register(shutdown)
+
+
+def _handler() -> Any:
+    """Return what LiteLLM calls."""
+    from litellm.llms.custom_llm import CustomLLM
+
+    class LocalLLM(CustomLLM):
+        """Chat completions from `LocalModels`."""
+
+        def completion(self, *args: Any, **call: Any) -> Any:
+            """Answer, and block until then."""
+            with _as_litellm_errors(call["model"]):
+                engine, job = _MODELS.submit(call["model"], call["messages"], call["optional_params"])
+                answer = job.future.result()
+                return _fill(call["model_response"], call["model"], answer, revision_of(engine.path))
+
+        async def acompletion(self, *args: Any, **call: Any) -> Any:
+            """Answer; being cancelled stops the generation at its next token."""
+            with _as_litellm_errors(call["model"]):
+                engine, job = _MODELS.submit(call["model"], call["messages"], call["optional_params"])
+                try:
+                    answer = await asyncio.wrap_future(job.future)
+                finally:
+                    job.abandon()
+                revision = await asyncio.to_thread(revision_of, engine.path)
+                return _fill(call["model_response"], call["model"], answer, revision)
+
+    return LocalLLM()
+
+
+def _body(messages: list[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request in llama.cpp's words."""
+    given = {key: value for key, value in options.items() if value is not None and key not in _IGNORED}
+    if "max_completion_tokens" in given:
+        given["max_tokens"] = given.pop("max_completion_tokens")
+    extra = given.pop("extra_body", None) or {}
+    given |= extra
+    if given.pop("n", 1) != 1:
+        raise RequestRefusedError("`n` must be 1: send one request for each draft, they share the prompt")
+    unknown = sorted(given.keys() - _PASSED)
+    if unknown:
+        raise RequestRefusedError(f"the embedded model does not take {', '.join(unknown)}")
+    return {**_DEFAULTS, **given, "messages": messages}
+
+
+def _fill(response: Any, model: str, answer: Answer, revision: str) -> Any:
+    """Put an answer into LiteLLM's response."""
+    from litellm.types.utils import ChoiceLogprobs, Usage
+
+    choice = response.choices[0]
+    choice.message.content = answer.text
+    choice.finish_reason = answer.finish_reason
+    if answer.logprobs:
+        choice.logprobs = ChoiceLogprobs(content=answer.logprobs)
+    response.model = f"{PROVIDER}/{model}"
+    response.system_fingerprint = revision
+    response.usage = Usage(
+        prompt_tokens=answer.prompt_tokens,
+        completion_tokens=answer.completion_tokens,
+        total_tokens=answer.prompt_tokens + answer.completion_tokens,
+        prompt_tokens_details={"cached_tokens": answer.cached_tokens},
+    )
+    response._hidden_params = {**(response._hidden_params or {}), "model_rev": revision}
+    return response
+
+
+@contextmanager
+def _as_litellm_errors(model: str) -> Iterator[None]:
+    """Translate the engine's errors into those that LiteLLM's callers expect."""
+    import litellm
+
+    try:
+        yield
+    except PromptTooLongError as error:
+        raise litellm.ContextWindowExceededError(str(error), model, PROVIDER) from error
+    except (RequestRefusedError, ModelLoadError) as error:
+        raise litellm.BadRequestError(str(error), model, PROVIDER) from error
+    except EngineClosedError as error:
+        raise litellm.ServiceUnavailableError(str(error), PROVIDER, model) from error

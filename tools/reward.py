@@ -1,0 +1,260 @@
+"""The reward, once, for critique, log, training and evaluation.
+
+Every term is a pure function, bounded to [0, 1], and logged on its own:
+
+| term | 1 means | sign |
+|---|---|---|
+| `rank` | every held-back item ranks first among the negatives | + |
+| `emb` | the InfoNCE choice is certain in both directions; 0 is chance or worse | + |
+| `item_rank` | an item's profile ranks its held-back users first (pairs only) | + |
+| `text` | a model that reads only the profile picks the next item with certainty | + |
+| `ground` | every claim is supported by the interactions it cites | + |
+| `length` | twice the allowed words or more | - |
+| `boiler` | the text fits all other users better than its own | - |
+| `leak` | a held-back title or a rating is spelled out; the total falls to -1 | floor |
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..settings import CriticSettings, RewardWeights
+from .embedder import FloatArray
+from .late_interaction import mid_ranks, score_items
+
+FLOOR = -1.0
+"""Total of a draft that leaks or cannot be parsed."""
+
+_GAINS = ("rank", "item_rank", "emb", "text", "ground")
+_PENALTIES = ("length", "boiler")
+_RATING = re.compile(
+    r"\b\d(?:[.,]\d)?\s*(?:/|out of|von|sur|de)\s*(?:5|10)\b"
+    r"|\b(?:[1-5](?:[.,]\d)?|one|two|three|four|five)[\s-]*(?:stars?|sterne?|estrellas?|étoiles?)\b"
+    r"|\b(?:rates?|rated|rating|gave|gives?|would give)\s*(?:it|this|them)?\s*(?:a|an|of|at|as)?\s*\d",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exam:
+    """What the drafts of one run are graded against; equal for all of them."""
+
+    positives: FloatArray
+    """Unit vectors of the held-back items, shape `(P, D)`; P = 0 for a history too short to hold any back."""
+
+    negatives: FloatArray
+    """Unit vectors of items the user did not choose, shape `(N, D)`."""
+
+    own: FloatArray
+    """Unit vectors of the visible recent items, shape `(H, D)`."""
+
+    others: tuple[FloatArray, ...]
+    """For each of some other users, unit vectors of their recent items, shape `(H_u, D)`, H_u >= 1."""
+
+    targets: tuple[str, ...]
+    """Titles that a draft must not spell."""
+
+    known: str
+    """Text of the visible history."""
+
+
+def score(
+    text: str,
+    facets: FloatArray,
+    supports: Sequence[float],
+    exam: Exam,
+    *,
+    critic: CriticSettings,
+    weights: RewardWeights,
+    extra: Mapping[str, float] | None = None,
+) -> dict[str, float]:
+    """Grade one draft.
+
+    Args:
+        text: The whole draft.
+        facets: Unit vectors of the sentences that say what the user likes, and of the whole, shape `(F, D)`.
+        supports: For each claim, its best support by cited evidence, in cosine units.
+        exam: What it is graded against.
+        critic: Temperature, thresholds and lengths.
+        weights: Terms with weight 0 are left out.
+        extra: Terms computed elsewhere (`text`, `item_rank`).
+
+    Returns:
+        Term to value in [0, 1], and `total`. Terms that need held-back items are absent without any.
+    """
+    terms = dict(extra or {})
+    if len(exam.positives) and len(exam.negatives) and len(facets):
+        terms |= _held_back_terms(facets, exam, critic)
+    if len(facets) and len(exam.own) and exam.others:
+        fit = [
+            float(score_items(facets, items, temperature=critic.temperature).mean()) for items in exam.others
+        ]
+        own = float(score_items(facets, exam.own, temperature=critic.temperature).mean())
+        terms["boiler"] = boilerplate_penalty(own, fit)
+    terms["ground"] = ground_reward(supports, threshold=critic.support)
+    terms["length"] = length_penalty(text, max_words=critic.max_words)
+    terms["leak"] = leak_penalty(text, exam.targets, exam.known)
+    active = {"item_rank": weights.rank, **weights.model_dump()}
+    kept = {name: value for name, value in terms.items() if active[name] > 0}
+    return {**kept, "total": total_reward(kept, weights)}
+
+
+def _held_back_terms(facets: FloatArray, exam: Exam, critic: CriticSettings) -> dict[str, float]:
+    positives = score_items(facets, exam.positives, temperature=critic.temperature)
+    negatives = score_items(facets, exam.negatives, temperature=critic.temperature)
+    others = [score_items(user, exam.positives, temperature=critic.temperature) for user in exam.others]
+    rivals = np.stack(others) if others else np.zeros((0, len(positives)), dtype=np.float32)
+    return {
+        "rank": rank_reward(positives, negatives),
+        "emb": info_nce_reward(positives, negatives, rivals, temperature=critic.temperature),
+    }
+
+
+def rank_reward(positives: FloatArray, negatives: FloatArray) -> float:
+    """Mean NDCG of each held-back item among the negatives: `1 / log2(1 + rank)` with mid-rank ties.
+
+    Args:
+        positives: Scores of held-back items, shape `(P,)`, P >= 1.
+        negatives: Scores of negatives, shape `(N,)`.
+
+    Examples:
+        >>> rank_reward(np.float32([1.0, 0.4]), np.float32([0.6, 0.5]))  # ranks 1 and 3: (1 + 1/2) / 2
+        0.75
+    """
+    return float(np.mean(1.0 / np.log2(1.0 + mid_ranks(positives, negatives))))
+
+
+def info_nce_reward(
+    positives: FloatArray, negatives: FloatArray, others: FloatArray, *, temperature: float
+) -> float:
+    """Bounded bidirectional InfoNCE of a portrait and its held-back items.
+
+    With `s` the late-interaction score over `temperature`, each direction is the log-probability of the right
+    choice, mapped linearly so that certainty is 1 and chance, or anything below it, is 0:
+    `R(u→i) = log softmax over {i+} | negatives`, `R(i→u) = log softmax over {u} | other users`.
+
+    Args:
+        positives: Scores of the held-back items by this portrait, shape `(P,)`.
+        negatives: Scores of the negatives by this portrait, shape `(N,)`.
+        others: Scores of the held-back items by other users, shape `(U, P)`; with U = 0 only the first
+            direction counts.
+        temperature: Softmax temperature in cosine units, > 0.
+
+    Source:
+        BLUE's embedding reward with 128 negatives (reconstructed). Differs: bounded, several positives, other
+        users are represented by their raw histories because portraits of a batch are not there yet.
+
+    Examples:
+        >>> even = np.zeros(1, dtype=np.float32)
+        >>> info_nce_reward(even, np.zeros(3, np.float32), np.zeros((0, 1), np.float32), temperature=1.0)
+        0.0
+        >>> round(info_nce_reward(even + 9, even, np.zeros((1, 1), np.float32), temperature=0.1), 6)
+        1.0
+    """
+    to_item = _choice(positives, np.repeat(negatives[None, :], len(positives), axis=0), temperature)
+    if len(others) == 0:
+        return to_item
+    return (to_item + _choice(positives, others.T, temperature)) / 2.0
+
+
+def _choice(right: FloatArray, wrong: FloatArray, temperature: float) -> float:
+    """Mean bounded log-probability of `right[p]` among itself and `wrong[p]`."""
+    logits = np.concatenate([right[:, None], wrong], axis=1).astype(np.float64) / temperature
+    logits -= logits.max(axis=1, keepdims=True)
+    log_p: NDArray[np.float64] = logits[:, 0] - np.log(np.exp(logits).sum(axis=1))
+    chance = np.log(logits.shape[1])
+    if chance == 0.0:
+        return 0.0
+    return float(np.mean(np.clip(1.0 + log_p / chance, 0.0, 1.0)))
+
+
+def ground_reward(supports: Sequence[float], *, threshold: float) -> float:
+    """Share of claims whose best cited evidence reaches `threshold`; 0 for a text without claims.
+
+    Examples:
+        >>> ground_reward([0.6, 0.1], threshold=0.35)
+        0.5
+    """
+    return sum(support >= threshold for support in supports) / len(supports) if supports else 0.0
+
+
+def length_penalty(text: str, *, max_words: int) -> float:
+    """Words beyond `max_words` as a share of it, at most 1.
+
+    Source:
+        RLPF's length term `min(C, beta * (L - l))` turned into a penalty, https://arxiv.org/abs/2409.04421.
+        Differs: nothing is paid for being short, and the unit is a word.
+
+    Examples:
+        >>> length_penalty("one two three", max_words=2)
+        0.5
+    """
+    return float(min(1.0, max(0, len(text.split()) - max_words) / max_words))
+
+
+def boilerplate_penalty(own: float, others: Sequence[float]) -> float:
+    """Share of other users whose history the text fits at least as well as its own user's; ties count half.
+
+    Source:
+        BUMP and RLPF report policies that pad with sentences that fit everyone. Differs: compared with other
+        users' histories rather than their portraits, so that the term does not depend on who was drawn first.
+
+    Examples:
+        >>> boilerplate_penalty(0.5, [0.6, 0.5, 0.1, 0.2])  # one better, one tie, of four
+        0.375
+    """
+    if not others:
+        return 0.0
+    return sum(1.0 if other > own else 0.5 if other == own else 0.0 for other in others) / len(others)
+
+
+def leak_penalty(text: str, targets: Sequence[str], known: str) -> float:
+    """1 if the text spells a rating or a held-back title that the visible history does not contain.
+
+    Args:
+        text: The draft.
+        targets: Titles of the held-back items (and of the item of a pair).
+        known: Text of the visible history; a title that occurs there is no secret.
+
+    Examples:
+        >>> leak_penalty("Will love The Long Way Home.", ["The Long Way Home"], "other things")
+        1.0
+        >>> leak_penalty("Would give it 4.5 out of 5.", [], "")
+        1.0
+        >>> leak_penalty("Likes long walks home.", ["The Long Way Home"], "")
+        0.0
+    """
+    folded, seen = _fold(text), _fold(known)
+    titles = (_fold(target) for target in targets)
+    spelled = any(title in folded and title not in seen for title in titles if len(title) > len("  abc"))
+    return float(spelled or bool(_RATING.search(text)))
+
+
+def _fold(text: str) -> str:
+    """Lower-case words between single blanks, without a year in brackets and punctuation."""
+    without_year = re.sub(r"\(\d{4}\)", " ", text.casefold())
+    words = " ".join(re.findall(r"\w+", without_year))
+    return f" {words} "
+
+
+def total_reward(terms: Mapping[str, float], weights: RewardWeights) -> float:
+    """Combine terms: weighted mean of the gains that were computed, minus weighted penalties.
+
+    Returns:
+        `FLOOR` on a leak, otherwise at most 1.
+
+    Examples:
+        >>> weights = RewardWeights(rank=1.0, emb=0.0, ground=1.0, length=0.5)
+        >>> total_reward({"rank": 0.5, "ground": 1.0, "length": 0.2}, weights)  # 1.5 / 2 - 0.5 * 0.2
+        0.65
+    """
+    if terms.get("leak", 0.0) > 0 and weights.leak > 0:
+        return FLOOR
+    by_name: dict[str, float] = {"item_rank": weights.rank, **weights.model_dump()}
+    gains = [(by_name[name], terms[name]) for name in _GAINS if name in terms]
+    mass = sum(weight for weight, _ in gains)
+    gain = sum(weight * value for weight, value in gains) / mass if mass > 0 else 0.0
+    return gain - sum(by_name[name] * terms.get(name, 0.0) for name in _PENALTIES)

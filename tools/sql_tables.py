@@ -1,0 +1,157 @@
+"""The tables of the store.
+
+Every table starts its primary key with `tenant`. Moments are microseconds since 1970 in UTC, so that they
+compare alike in every database; what no query looks into is JSON text beside the columns that are searched.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# PostgreSQL would sort by the language of the database; ties broken by id must not depend on it.
+Name = Text().with_variant(Text(collation="C"), "postgresql")
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def micros(moment: datetime) -> int:
+    """Return microseconds since 1970, exactly.
+
+    Examples:
+        >>> micros(datetime(1970, 1, 2, 0, 0, 1, 7, tzinfo=UTC))
+        86401000007
+    """
+    gap = moment - EPOCH
+    return (gap.days * 86_400 + gap.seconds) * 1_000_000 + gap.microseconds
+
+
+def moment_at(count: int) -> datetime:
+    """Return the moment that `micros` turned into `count`."""
+    return EPOCH + timedelta(microseconds=count)
+
+
+def _key(name: str) -> Column[str]:
+    return Column(name, Name, primary_key=True)
+
+
+tenants = Table(
+    "tenants",
+    metadata,
+    _key("tenant"),
+    Column("generation", BigInteger, nullable=False),
+    Column("newest", BigInteger, nullable=False),
+)
+"""One row a tenant: `generation` changes whenever interactions do, `newest` is the last moment recorded."""
+
+interactions = Table(
+    "interactions",
+    metadata,
+    _key("tenant"),
+    _key("event_id"),
+    Column("user_id", Name, nullable=False),
+    Column("item_id", Name),
+    Column("kind", Name, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("rating", Double[float]()),
+    Column("text", Text),
+    Index(None, "tenant", "user_id", "at"),
+    Index(None, "tenant", "item_id", "at"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _key("tenant"),
+    _key("user_id"),
+    Column("first_at", BigInteger, nullable=False),
+    Column("shuffle", BigInteger, nullable=False),
+    Index(None, "tenant", "shuffle", "user_id"),
+)
+"""Who has interactions; `shuffle` is a hash that lays users out in an order without meaning."""
+
+items = Table("items", metadata, _key("tenant"), _key("item_id"), Column("data", Text, nullable=False))
+
+cues = Table(
+    "cues",
+    metadata,
+    _key("tenant"),
+    _key("subject"),
+    _key("cue_id"),
+    Column("seq", BigInteger, nullable=False),
+    Column("data", Text, nullable=False),
+)
+
+cued_events = Table("cued_events", metadata, _key("tenant"), _key("subject"), _key("event_id"))
+
+profiles = Table(
+    "profiles",
+    metadata,
+    _key("tenant"),
+    _key("user_id"),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("as_of", BigInteger, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("data", Text, nullable=False),
+)
+
+pairs = Table(
+    "pairs",
+    metadata,
+    _key("tenant"),
+    _key("user_id"),
+    _key("item_id"),
+    Column("data", Text, nullable=False),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    _key("tenant"),
+    _key("rollout_id"),
+    Column("seq", BigInteger, Identity(), nullable=False),
+    Column("user_id", Name, nullable=False),
+    Column("item_id", Name),
+    Column("data", Text, nullable=False),
+    UniqueConstraint("tenant", "seq"),
+    Index(None, "tenant", "user_id"),
+)
+
+completions = Table(
+    "completions",
+    metadata,
+    _key("tenant"),
+    _key("key"),
+    _key("subject"),
+    Column("answer", Text, nullable=False),
+    Index(None, "tenant", "subject"),
+)
+"""Cached answers; one that two subjects share has two rows, so that forgetting either removes its own."""
+
+vectors = Table(
+    "vectors",
+    metadata,
+    _key("tenant"),
+    _key("encoder"),
+    _key("key"),
+    Column("vector", LargeBinary, nullable=False),
+)
