@@ -22,9 +22,19 @@ MOST_EVENTS = 400
 
 _LIKE_FROM = 0.65
 _DISLIKE_TO = 0.4
-_TITLE_CHARACTERS = 80
-_DETAIL_CHARACTERS = 60
-_QUOTE_CHARACTERS = 120
+
+
+class Lengths(NamedTuple):
+    """How much of an interaction a prompt shows, in characters."""
+
+    title: int
+    labels: int
+    quote: int
+
+
+FULL = Lengths(title=80, labels=60, quote=160)
+BRIEF = Lengths(title=48, labels=40, quote=60)
+"""For small models on a CPU, where reading a prompt costs more than writing the answer."""
 
 
 class EventLine(NamedTuple):
@@ -139,10 +149,12 @@ class Case:
         """Return short names of the visible interactions by event id; `e1` is the oldest."""
         return {event.event_id: f"e{number}" for number, event in enumerate(self.visible, start=1)}
 
-    def lines(self, events: Sequence[Interaction]) -> list[EventLine]:
+    def lines(self, events: Sequence[Interaction], lengths: Lengths = FULL) -> list[EventLine]:
         """Return visible interactions as prompts show them."""
         refs = self.refs()
-        return [EventLine(refs[event.event_id], describe_event(event, self.items)) for event in events]
+        return [
+            EventLine(refs[event.event_id], describe_event(event, self.items, lengths)) for event in events
+        ]
 
     def phrases(self, event: Interaction) -> list[str]:
         """Return the phrases that an interaction offers: its item's labels, then the user's own words."""
@@ -183,18 +195,18 @@ def split_history(
     return Split(visible, held, tuple(item_id for item_id in positives if item_id))
 
 
-def describe_event(event: Interaction, items: Mapping[str, Item]) -> str:
+def describe_event(event: Interaction, items: Mapping[str, Item], lengths: Lengths) -> str:
     """Return one interaction in one line: title, labels, rating, quoted words."""
     item = items.get(event.item_id) if event.item_id else None
     parts: list[str] = []
     if item:
-        title = item.title[:_TITLE_CHARACTERS] or "untitled"
-        labels = ", ".join([*item.categories, *item.tags])[:_DETAIL_CHARACTERS]
+        title = item.title[: lengths.title] or "untitled"
+        labels = ", ".join([*item.categories, *item.tags])[: lengths.labels]
         parts.append(f"{title} ({labels})" if labels else title)
     if event.rating is not None:
         parts.append(f"rated {event.rating:g}")
     if event.text:
-        quote = " ".join(event.text.split())[:_QUOTE_CHARACTERS].replace('"', "'")
+        quote = " ".join(event.text.split())[: lengths.quote].replace('"', "'")
         parts.append(f'wrote: "{quote}"')
     return "; ".join(parts) or event.kind
 

@@ -25,8 +25,8 @@ class CueDraft(BaseModel):
     theme: str
     """One to three words."""
 
-    polarity: Literal["like", "dislike"]
-    """For or against the theme."""
+    polarity: Literal["like", "dislike"] | None = None
+    """For or against the theme; left out where the user's rating says it."""
 
     note: str = ""
     """The observation; empty where only themes are asked for."""
@@ -60,13 +60,7 @@ def cue_schema(case: Case, events: Sequence[Interaction], lexicon: Lexicon, styl
         }
         return _list_of(_object(note), len(events))
     branches = [
-        _object(
-            {
-                "ref": {"type": "string", "const": refs[event.event_id]},
-                "theme": {"type": "string", "enum": phrases},
-                "polarity": {"type": "string", "enum": ["like", "dislike"]},
-            }
-        )
+        _branch(case, event, refs[event.event_id], phrases)
         for event in events
         if (phrases := offered_phrases(case, event, lexicon))
     ]
@@ -83,8 +77,8 @@ def read_cues(case: Case, events: Sequence[Interaction], answer: CueList) -> lis
         theme = " ".join(note.theme.split()).casefold()
         if event is None or not theme:
             continue
-        felt = case.polarity(event) if event.rating is not None else note.polarity
-        polarity: Polarity = note.polarity if felt == "neutral" else felt
+        rated: Polarity = case.polarity(event) if event.rating is not None else "neutral"
+        polarity = (note.polarity or rated) if rated == "neutral" else rated
         cue = make_cue(case, theme, polarity, (event.event_id,), text=" ".join(note.note.split()) or theme)
         cues[cue.cue_id] = cue
     return list(cues.values())
@@ -112,6 +106,16 @@ def make_cue(case: Case, theme: str, polarity: Polarity, evidence: tuple[str, ..
         evidence=evidence,
         weight=float(len(evidence)),
     )
+
+
+def _branch(case: Case, event: Interaction, ref: str, phrases: list[str]) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "ref": {"type": "string", "const": ref},
+        "theme": {"type": "string", "enum": phrases},
+    }
+    if event.rating is None:
+        properties["polarity"] = {"type": "string", "enum": ["like", "dislike"]}
+    return _object(properties)
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:

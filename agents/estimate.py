@@ -13,7 +13,7 @@ from .cue_drafts import extractive_cues
 from .extract_cues import PROMPT as CUES
 from .extract_cues import TOKENS_PER_CUE
 from .fingerprint import fingerprint_of
-from .state import Deps, State
+from .state import LENGTHS, Deps, State
 
 _CHARACTERS_PER_TOKEN = 4
 
@@ -91,7 +91,11 @@ async def _count(deps: Deps, case: Case, state: State) -> Estimate:
     new = [event for event in case.visible if event.event_id not in done][-drafting.cue_history :]
     batches = [new[start : start + drafting.cue_batch] for start in range(0, len(new), drafting.cue_batch)]
     cue_prompts = [
-        CUES.render(events=case.lines(batch), language=case.language, subject="a person's own entries show")
+        CUES.render(
+            events=case.lines(batch, LENGTHS[deps.style]),
+            language=case.language,
+            subject="a person's own entries show",
+        )
         for batch in batches
     ]
     state["cues"] = [*await deps.store.cues(case.subject), *extractive_cues(case, new, deps.lexicon)]

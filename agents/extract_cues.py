@@ -17,7 +17,7 @@ from .calling import Answer, ask_as, make_request, usage_of
 from .case import Case
 from .cue_drafts import CueList, cue_schema, extractive_cues, read_cues
 from .fingerprint import fingerprint_of
-from .state import Deps, State
+from .state import LENGTHS, Deps, State
 
 PROMPT = load_prompt("extract_cues")
 
@@ -101,7 +101,7 @@ async def _ask_batch(deps: Deps, case: Case, batch: Sequence[Interaction], subje
         return Answer()
     request = make_request(
         PROMPT,
-        PROMPT.render(events=case.lines(batch), language=case.language, subject=subject),
+        PROMPT.render(events=case.lines(batch, LENGTHS[deps.style]), language=case.language, subject=subject),
         schema=schema,
         max_tokens=TOKENS_PER_CUE * (len(batch) + 1),
         seed=deps.settings.drafting.seed,

@@ -20,7 +20,7 @@ from .form import DraftRequest
 from .lexicon import item_phrases, rank_phrases
 from .phrasing import Opening, compose, sentence_pattern
 from .profile_form import citing, object_schema, prefer, themes_of
-from .state import Deps, Draft
+from .state import LENGTHS, Deps, Draft
 from .themes import Theme
 
 PROMPT = load_prompt("draft_pair")
@@ -88,10 +88,10 @@ class PairForm:
         """Render the prompt, with the critique of `best` if there is one."""
         shown = _EVENTS_SHOWN[self._deps.style]
         messages = PROMPT.render(
-            user_events=self._case.lines(self._case.visible[-shown:]),
+            user_events=self._case.lines(self._case.visible[-shown:], LENGTHS[self._deps.style]),
             user_cues="; ".join(dict.fromkeys(cue.text for cue in self._cues[-shown:])),
             item=self._side.item.describe(),
-            item_events=self._item_case.lines(self._side.events[-shown:]),
+            item_events=self._item_case.lines(self._side.events[-shown:], LENGTHS[self._deps.style]),
             language=self._case.language,
             advice=advice,
             draft=best.text if best else "",

@@ -42,14 +42,14 @@ def openings(language: str, opening: Opening) -> list[str]:
 def sentence_pattern(phrases: Sequence[str], language: str, opening: Opening, *, seed: int) -> str:
     """Return a regular expression for one sentence over phrases.
 
-    The phrases are dealt to up to three places, so none can be said twice; the deal depends on `seed`, which
-    makes drafts differ.
+    The phrases are dealt to up to three places, so none can be said twice. Deal and opening depend on `seed`,
+    which makes drafts, and the sentences of one draft, differ.
 
     Args:
         phrases: Phrases to choose from, at least one.
         language: ISO 639-1 code.
         opening: What kind of sentence it is.
-        seed: Deals the phrases.
+        seed: Deals the phrases and picks the opening.
 
     Examples:
         >>> sentence_pattern(["crime"], "xx", "like", seed=0)  # no table for xx: no opening

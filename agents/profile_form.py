@@ -11,14 +11,14 @@ from ..tools.prompt import load_prompt
 from .case import Case
 from .form import DraftRequest
 from .phrasing import Opening, compose, sentence_pattern
-from .state import Deps, Draft
+from .state import LENGTHS, Deps, Draft
 from .themes import Theme, find_themes
 
 DRAFT = load_prompt("draft_profile")
 REVISE = load_prompt("revise_profile")
 
 _TOKENS_PER_SENTENCE = {"free": 90, "lexicon": 40}
-_EVENTS_SHOWN = {"free": 20, "lexicon": 8}
+_EVENTS_SHOWN = {"free": 20, "lexicon": 4}
 _CUES_SHOWN = {"free": 16, "lexicon": 8}
 _MOST_EVIDENCE = 4
 _SENTENCE_CHARACTERS = 160
@@ -65,7 +65,7 @@ def prompt_inputs(case: Case, cues: Sequence[Cue], deps: Deps) -> dict[str, Any]
     """Return what the drafting prompts show of the visible history."""
     events = case.visible[-_EVENTS_SHOWN[deps.style] :]
     return {
-        "events": case.lines(events),
+        "events": case.lines(events, LENGTHS[deps.style]),
         "likes": _cue_lines(case, [cue for cue in cues if cue.polarity == "like"], deps),
         "dislikes": _cue_lines(case, [cue for cue in cues if cue.polarity == "dislike"], deps),
         "facets": deps.settings.drafting.facets,

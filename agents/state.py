@@ -15,11 +15,14 @@ from ..tools.clock import Clock
 from ..tools.embedder import Embedder
 from ..tools.store import Store
 from .audience import Audience
-from .case import Case
+from .case import BRIEF, FULL, Case, Lengths
 from .lexicon import Lexicon
 
 Style = Literal["free", "lexicon"]
 """How drafts are written: any sentence, or sentences whose themes are phrases of the history."""
+
+LENGTHS: dict[Style, Lengths] = {"free": FULL, "lexicon": BRIEF}
+"""How much of an interaction each style's prompts show."""
 
 _CASES_KEPT = 256
 

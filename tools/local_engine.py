@@ -7,6 +7,7 @@ find the prompt already read.
 
 import importlib
 import json
+import re
 import secrets
 import threading
 from collections import OrderedDict, deque
@@ -15,6 +16,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ..errors import WeightsError
 
 Json = dict[str, Any]
 
@@ -25,14 +28,24 @@ PROMPT_CACHE_MIB = 256
 """Memory for prompts that were read and may come again."""
 
 _COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":", "lenient": True}
+_COMPACT_START = re.compile(r'[{\[]\S|["\-\dtfn]')
 
 
 class EngineClosedError(Exception):
     """The engine was closed before it answered, or nobody waited for the answer."""
 
 
-class ModelLoadError(Exception):
-    """The file is not a model that llama.cpp can load."""
+class ModelLoadError(WeightsError):
+    """A file is not a model that llama.cpp can load."""
+
+    code = "weights_unusable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be loaded: {self.reason}; is it a whole GGUF file of a language model?"
 
 
 class RequestRefusedError(Exception):
@@ -97,6 +110,10 @@ class Engine:
         self._changed = threading.Condition()
         self._closed = False
         self._workers: list[threading.Thread] = []
+        self._prompts: dict[int, str] = {}
+        """The prompt that each slot has read, or is about to."""
+
+        self._ignored: set[str] = set()
 
     def submit(self, body: Mapping[str, Any]) -> Job:
         """Queue a request; its future gets the answer or one of this module's errors.
@@ -110,7 +127,7 @@ class Engine:
                 raise EngineClosedError(f"{self.path.name} is being unloaded")
             self._waiting.setdefault(job.prompt, deque()).append(job)
             self._start_workers()
-            self._changed.notify()
+            self._changed.notify_all()
         return job
 
     def close(self) -> None:
@@ -140,7 +157,7 @@ class Engine:
     def _work(self, slot: int) -> None:
         """Answer requests until the engine is closed."""
         read: str | None = None
-        while (job := self._next(read)) is not None:
+        while (job := self._next(slot)) is not None:
             if not job.future.set_running_or_notify_cancel():
                 continue
             try:
@@ -154,19 +171,28 @@ class Engine:
                 job.future.set_exception(error)
             del job  # an answered request must not live until the next one comes
 
-    def _next(self, read: str | None) -> Job | None:
-        """Wait for a request, first of all one whose prompt this worker has just read."""
+    def _next(self, slot: int) -> Job | None:
+        """Wait for a request that no other slot has the prompt of; first of all one with this slot's."""
         with self._changed:
-            while not self._waiting:
+            while (prompt := self._choose(slot)) is None:
                 if self._closed:
                     return None
                 self._changed.wait()
-            key = read if read in self._waiting else next(iter(self._waiting))
-            jobs = self._waiting[key]
+            if self._prompts.get(slot) != prompt:
+                self._prompts[slot] = prompt
+                self._changed.notify_all()  # what this slot gave up is free for the others
+            jobs = self._waiting[prompt]
             job = jobs.popleft()
             if not jobs:
-                del self._waiting[key]
+                del self._waiting[prompt]
             return job
+
+    def _choose(self, slot: int) -> str | None:
+        own = self._prompts.get(slot)
+        if own in self._waiting:
+            return own
+        taken = set(self._prompts.values())
+        return next((prompt for prompt in self._waiting if prompt not in taken), None)
 
     def _load(self) -> Any:
         with self._loading:
@@ -190,11 +216,15 @@ class Engine:
         schema = _schema_of(job.body.get("response_format"))
         if schema is None:
             return self._generate(server, job, {**body, "id_slot": slot})
-        grammar = importlib.import_module("xllamacpp").json_schema_to_grammar({**schema, "x-guidance": _COMPACT})
-        answer = self._generate(server, job, {**body, "id_slot": slot, "grammar": grammar})
-        if answer.finish_reason != "stop" or _is_json(answer.text):
-            return answer
-        # A grammar that llama.cpp cannot compile is ignored without a word; this way it is refused.
+        grammar: str = importlib.import_module("xllamacpp").json_schema_to_grammar(
+            {**schema, "x-guidance": _COMPACT}
+        )
+        if grammar not in self._ignored:
+            answer = self._generate(server, job, {**body, "id_slot": slot, "grammar": grammar})
+            if _COMPACT_START.match(answer.text) or not answer.text:
+                return answer
+            # llama.cpp goes on without a word after a grammar that it cannot compile.
+            self._ignored.add(grammar)
         return self._generate(server, job, {**job.body, "id_slot": slot})
 
     def _generate(self, server: Any, job: Job, body: Json) -> Answer:
@@ -239,7 +269,7 @@ def start_server(path: Path, *, threads: int, parallel: int, context: int) -> An
     try:
         return llama.Server(params)
     except RuntimeError as error:
-        raise ModelLoadError(f"{path} cannot be loaded by llama.cpp: {error}") from error
+        raise ModelLoadError(str(path), str(error)) from error
 
 
 def _call(server: Any, body: Json, take: Any = None) -> Any:
@@ -263,20 +293,22 @@ def _collect(chunks: list[Json]) -> Answer:
     """Put the pieces of a streamed answer together."""
     text: list[str] = []
     logprobs: list[Json] = []
-    finish_reason, usage = "unknown", Json()
+    finish_reason = "unknown"
+    usage: Json = {}
     for chunk in map(_refuse_error, chunks):
-        usage = chunk.get("usage") or usage
+        usage = chunk.get("usage", usage)
         for choice in chunk["choices"]:
             text.append(choice["delta"].get("content") or "")
-            logprobs += (choice.get("logprobs") or {}).get("content") or []
             finish_reason = choice["finish_reason"] or finish_reason
+            if choice.get("logprobs"):
+                logprobs.extend(choice["logprobs"]["content"])
     return Answer(
         text="".join(text),
         finish_reason=finish_reason,
         logprobs=logprobs,
-        prompt_tokens=usage.get("prompt_tokens", 0),
-        cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0),
-        completion_tokens=usage.get("completion_tokens", 0),
+        prompt_tokens=usage["prompt_tokens"],
+        cached_tokens=usage["prompt_tokens_details"]["cached_tokens"],
+        completion_tokens=usage["completion_tokens"],
     )
 
 
@@ -290,11 +322,3 @@ def _schema_of(response_format: Mapping[str, Any] | None) -> Json | None:
     if kind == "json_schema":
         return dict(response_format["json_schema"]["schema"])
     raise RequestRefusedError(f"response_format of type {kind!r}")
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True

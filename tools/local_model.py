@@ -11,12 +11,13 @@ model's own, before temperature and cuts.
 import asyncio
 import atexit
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .checksums import revision_of
 from .local_engine import (
     Answer,
     Engine,
@@ -26,7 +27,7 @@ from .local_engine import (
     PromptTooLongError,
     RequestRefusedError,
 )
-from .weights import revision_of, weights_path
+from .weights import weights_path
 
 PROVIDER = "limner"
 
@@ -164,8 +165,7 @@ def _body(messages: list[Any], options: Mapping[str, Any]) -> dict[str, Any]:
     given = {key: value for key, value in options.items() if value is not None and key not in _IGNORED}
     if "max_completion_tokens" in given:
         given["max_tokens"] = given.pop("max_completion_tokens")
-    extra = given.pop("extra_body", None) or {}
-    given |= extra
+    given |= given.pop("extra_body", {})
     if given.pop("n", 1) != 1:
         raise RequestRefusedError("`n` must be 1: send one request for each draft, they share the prompt")
     unknown = sorted(given.keys() - _PASSED)
@@ -176,13 +176,14 @@ def _body(messages: list[Any], options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fill(response: Any, model: str, answer: Answer, revision: str) -> Any:
     """Put an answer into LiteLLM's response."""
-    from litellm.types.utils import ChoiceLogprobs, Usage
+    from litellm.types.utils import ChatCompletionTokenLogprob, ChoiceLogprobs, Usage
 
     choice = response.choices[0]
     choice.message.content = answer.text
     choice.finish_reason = answer.finish_reason
     if answer.logprobs:
-        choice.logprobs = ChoiceLogprobs(content=answer.logprobs)
+        tokens = [ChatCompletionTokenLogprob.model_validate(entry) for entry in answer.logprobs]
+        choice.logprobs = ChoiceLogprobs(content=tokens)
     response.model = f"{PROVIDER}/{model}"
     response.system_fingerprint = revision
     response.usage = Usage(
@@ -196,15 +197,15 @@ def _fill(response: Any, model: str, answer: Answer, revision: str) -> Any:
 
 
 @contextmanager
-def _as_litellm_errors(model: str) -> Iterator[None]:
+def _as_litellm_errors(model: str) -> Generator[None]:
     """Translate the engine's errors into those that LiteLLM's callers expect."""
-    import litellm
+    from litellm.exceptions import BadRequestError, ContextWindowExceededError, ServiceUnavailableError
 
     try:
         yield
     except PromptTooLongError as error:
-        raise litellm.ContextWindowExceededError(str(error), model, PROVIDER) from error
+        raise ContextWindowExceededError(str(error), model, PROVIDER) from error
     except (RequestRefusedError, ModelLoadError) as error:
-        raise litellm.BadRequestError(str(error), model, PROVIDER) from error
+        raise BadRequestError(str(error), model, PROVIDER) from error
     except EngineClosedError as error:
-        raise litellm.ServiceUnavailableError(str(error), PROVIDER, model) from error
+        raise ServiceUnavailableError(str(error), PROVIDER, model) from error

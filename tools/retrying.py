@@ -200,4 +200,4 @@ def _first_line(error: Exception, secrets: Sequence[str]) -> str:
     """Return what the provider said, without LiteLLM's class names in front and without keys."""
     text = mask(str(error), secrets).strip().partition("\n")[0]
     _, found, said = text.partition("Exception - ")
-    return (said if found else text)[:_LONGEST_REASON] or type(error).__name__
+    return (said if found else text).rstrip(".")[:_LONGEST_REASON] or type(error).__name__

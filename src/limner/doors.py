@@ -36,13 +36,16 @@ class Doors:
     saver: "BaseCheckpointSaver[Any]"
 
 
-async def open_doors(settings: Settings, stack: AsyncExitStack, *, chat: "ChatModel | None" = None) -> Doors:
+async def open_doors(
+    settings: Settings, stack: AsyncExitStack, *, chat: "ChatModel | None" = None, rebuild_index: bool = False
+) -> Doors:
     """Open store, embedder, catalogue, checkpoints and chat; `stack` closes them in reverse.
 
     Args:
         settings: Where and what they are; `model = "none"` opens no chat.
         stack: Closes what was opened.
         chat: A model to use in place of the one named by the settings.
+        rebuild_index: Open an index that cannot be used as it is, to be reset.
 
     Raises:
         StoreError: The database or the index cannot be opened.
@@ -64,7 +67,11 @@ async def open_doors(settings: Settings, stack: AsyncExitStack, *, chat: "ChatMo
     )
     _close_with(stack, embedder)
     catalogue = await open_catalogue(
-        folder=settings.store, chroma_url=settings.chroma_url, tenant=settings.tenant, embedder=embedder
+        folder=settings.store,
+        chroma_url=settings.chroma_url,
+        tenant=settings.tenant,
+        embedder=embedder,
+        rebuild=rebuild_index,
     )
     _close_with(stack, catalogue)
     saver = await stack.enter_async_context(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import ValidationError
 
 from .errors import BadRowError, LimnerError
-from .models import Interaction, Item, Pair, Profile
+from .models import Interaction, Item, Pair, Profile, Rollout
 from .settings import EMBEDDED, NO_MODEL, Settings, load_settings
 from .streaming import bounded
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .tools.budget import Budget
     from .tools.chat import ChatModel
     from .tools.clock import Clock
+    from .tools.import_report import ImportReport
     from .tools.prices import Price
     from .tools.store import Counts, Recorded
 
@@ -65,6 +66,7 @@ class Limner:
         settings: Everything that can be configured; read from the environment and `limner.toml` if absent.
         chat: A language model to use in place of the one the settings name.
         clock: A source of time; the machine's own if absent.
+        rebuild_index: Open an index of another encoder, or a damaged one, so that `reindex` can replace it.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class Limner:
         *,
         chat: "ChatModel | None" = None,
         clock: "Clock | None" = None,
+        rebuild_index: bool = False,
     ) -> None:
         self.settings = settings or load_settings()
+        self._rebuild_index = rebuild_index
         self._given_chat, self._given_clock = chat, clock
         self._stack = AsyncExitStack()
         self._opened: Doors | None = None
@@ -92,7 +96,9 @@ class Limner:
         from .doors import open_doors
 
         async with AsyncExitStack() as stack:
-            self._opened = await open_doors(self.settings, stack, chat=self._given_chat)
+            self._opened = await open_doors(
+                self.settings, stack, chat=self._given_chat, rebuild_index=self._rebuild_index
+            )
             self._stack = stack.pop_all()
         return self
 
@@ -260,6 +266,35 @@ class Limner:
     async def counts(self) -> "Counts":
         """Return how much the store holds."""
         return await self._doors.store.counts()
+
+    async def history(self, user_id: str, *, as_of: datetime | None = None) -> list[Interaction]:
+        """Return what a user did before `as_of`, oldest first."""
+        return await self._doors.store.history(user_id, as_of=as_of or self._now())
+
+    async def items(self, item_ids: Sequence[str]) -> dict[str, Item]:
+        """Return the items that exist, by id."""
+        return await self._doors.store.items(item_ids)
+
+    async def rollouts(self) -> AsyncIterator[Rollout]:
+        """Stream the log of all drafts in the order of writing."""
+        async for batch in self._doors.store.rollouts():
+            for rollout in batch:
+                yield rollout
+
+    async def import_file(
+        self, path: Path, *, form: str | None = None, strict: bool = False
+    ) -> "ImportReport":
+        """Import a file of interactions or items; see `tools.importing.import_file`.
+
+        Raises:
+            UnknownFormatError: Nobody can read it.
+            BadRowError: With `strict`, at the first bad row; nothing was written.
+        """
+        from .tools.importing import import_file
+
+        self._drawing = None
+        rejects = self.settings.store / "rejects" / f"{path.name}.rejects.jsonl"
+        return await import_file(path, store=self._doors.store, form=form, strict=strict, rejects=rejects)
 
     async def export_rollouts(self, path: Path) -> int:
         """Write the log of all drafts to a Parquet file; return the number of rows."""

@@ -76,8 +76,8 @@ class ChatSettings(Section):
     threads: PositiveInt = 1
     """Threads of the embedded model; one is often faster than two on a busy machine."""
 
-    parallel: PositiveInt = 4
-    """Sequences the embedded model decodes at once."""
+    parallel: PositiveInt = 1
+    """Sequences the embedded model decodes at once; on a CPU more than one only costs prompt reading."""
 
 
 class BudgetSettings(Section):

@@ -5,14 +5,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
 from math import sqrt
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import pytest
-from limner.errors import EncoderChangedError, UnknownItemError
+
+from limner.errors import EncoderChangedError, StoreError, UnknownItemError
 from limner.models import Facet, Item
 from limner.tools.catalogue import Catalogue
 from limner.tools.chroma_catalogue import ChromaCatalogue, open_catalogue
@@ -31,6 +33,8 @@ SHELF = [
 
 
 class OtherEmbedder(HashingEmbedder):
+    """The same vectors under another name."""
+
     name = "hashing-v2"
 
 
@@ -42,29 +46,36 @@ async def embed(embedder: Embedder, *texts: str) -> FloatArray:
     return await embedder.embed(texts)
 
 
-@pytest.fixture(scope="module")
-def chroma_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@contextmanager
+def chroma_server(folder: Path) -> Generator[str]:
+    """Run a Chroma server on a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    folder = tmp_path_factory.mktemp("chroma-server")
     command = [sys.executable, "-c", "from chromadb.cli.cli import app; app()"]
-    with (folder / "log").open("wb") as log, subprocess.Popen(
-        [*command, "run", "--path", str(folder / "data"), "--host", "127.0.0.1", "--port", port],
-        stdout=log,
-        stderr=log,
-        cwd=folder,
-    ) as server:
-        deadline = time.monotonic() + 60
-        while True:
-            assert server.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, "the Chroma server did not come up in a minute"
-            with socket.socket() as knock:
-                if knock.connect_ex(("127.0.0.1", int(port))) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-        server.terminate()
+    options = ["run", "--path", str(folder / "data"), "--host", "127.0.0.1", "--port", port]
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen([*command, *options], stdout=log, stderr=log, cwd=folder) as server,
+    ):
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                assert server.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline, "the Chroma server did not come up in a minute"
+                with socket.socket() as knock:
+                    if knock.connect_ex(("127.0.0.1", int(port))) == 0:
+                        break
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="module")
+def chroma_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with chroma_server(tmp_path_factory.mktemp("chroma-server")) as url:
+        yield url
 
 
 @pytest.fixture(params=["memory", "embedded", "embedded-searched-by-chroma", "server"])
@@ -129,7 +140,8 @@ async def test_search_ranks_by_cosine_and_leaves_out_what_is_excluded(open_: Ope
     assert [hit.id for hit in tea] == ["tea", "pot"]
     assert [hit.score for hit in tea] == pytest.approx([1.0, 0.5], abs=1e-5)
     # "saw" is one of the two words of "steel saw": 1 / sqrt(2).
-    assert (saw[0].id, saw[0].score) == ("saw", pytest.approx(1 / sqrt(2), abs=1e-5))
+    assert saw[0].id == "saw"
+    assert saw[0].score == pytest.approx(1 / sqrt(2), abs=1e-5)
     assert [hit.id for hit in without[0]] == ["pot", "saw"]
     assert without[1][0].id == "saw"
     assert len(without[1]) == 2
@@ -325,3 +337,15 @@ async def test_many_tasks_at_once_lose_nothing(open_: Opener) -> None:
     assert await catalogue.item_ids() == [*(f"i{number:02}" for number in range(20)), "pot", "saw", "tea"]
     (hits,) = await catalogue.similar_facets(await embed(embedder, "likes"), 99, exclude_user="nobody")
     assert {hit.user_id for hit in hits} == {f"u{number}" for number in range(20)}
+
+
+async def test_a_server_that_went_away_is_an_error(tmp_path: Path) -> None:
+    with chroma_server(tmp_path) as url:
+        catalogue = await open_catalogue(
+            folder=tmp_path, chroma_url=url, tenant="default", embedder=HashingEmbedder()
+        )
+
+    with pytest.raises(StoreError, match="is the Chroma server up"):
+        await catalogue.upsert(SHELF)
+
+    await catalogue.aclose()

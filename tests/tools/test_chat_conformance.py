@@ -91,7 +91,12 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         await cached.aclose()
     elif request.param == "gateway":
         sent: list[int] = []
-        server = LoopbackServer(lambda body: (sent.append(server.at_once), _reply(body))[1])
+
+        def answer(body: Json) -> Reply:
+            sent.append(server.at_once)
+            return _reply(body)
+
+        server = LoopbackServer(answer)
         async with server:
             settings = ChatSettings(api_base=server.url, concurrency=CONCURRENCY)
             chat = LiteLLMChat("openai/loopback", settings)

@@ -1,0 +1,61 @@
+"""The command line: `limner`.
+
+Commands load what they need when they run, so that `limner --help` is quick.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from . import __version__
+from .commands import bench, data, demo, doctor, drawing, models
+from .commands.common import JsonOption, StoreOption, fail, shared
+from .errors import LimnerError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Readable portraits of users, drawn from what they did, graded by what they do next.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"limner {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    shared.store, shared.json = store, as_json
+
+
+app.command("demo")(demo.demo)
+app.command("import")(data.import_data)
+app.command("profile")(drawing.profile)
+app.command("pair")(drawing.pair)
+app.command("show")(drawing.show)
+app.add_typer(data.export_app, name="export")
+app.add_typer(models.app, name="models")
+app.command("reindex")(data.reindex)
+app.command("doctor")(doctor.doctor)
+app.add_typer(bench.app, name="bench")
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except LimnerError as error:  # settings are read before a command's own handling starts
+        try:
+            fail(error, as_json="--json" in sys.argv)
+        except typer.Exit as end:
+            sys.exit(end.exit_code)

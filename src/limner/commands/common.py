@@ -1,0 +1,88 @@
+"""What all commands share: options, output, and how errors end a command."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+
+from ..errors import LimnerError
+from ..settings import Settings, load_settings
+
+T = TypeVar("T")
+
+StoreOption = Annotated[
+    Path | None, typer.Option("--store", envvar="LIMNER_STORE", help="Folder of the store (default .limner).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="LiteLLM model string, limner/NAME (embedded), or none.")
+]
+AsOfOption = Annotated[
+    str | None, typer.Option("--as-of", help="Use nothing at or after this ISO 8601 moment (default: now).")
+]
+
+out = Console(soft_wrap=False)
+"""Results."""
+
+err = Console(stderr=True)
+"""Progress, notes and errors, so that standard output stays a document."""
+
+INTERRUPTED = 130
+
+
+class Shared:
+    """Options given before the command."""
+
+    store: Path | None = None
+    json: bool = False
+
+
+shared = Shared()
+
+
+def settings_for(store: Path | None, **overrides: Any) -> Settings:
+    """Read the settings with a command's options on top."""
+    return load_settings(store=store or shared.store, **overrides)
+
+
+def wants_json(given: bool) -> bool:
+    """Whether `--json` was given before or behind the command."""
+    return given or shared.json
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def run(work: Callable[[], Coroutine[Any, Any, T]], *, as_json: bool, resume: str | None = None) -> T:
+    """Run a command's coroutine; a typed error or Ctrl-C ends the program with a message instead of a trace.
+
+    Args:
+        work: The command.
+        as_json: Print a typed error as `{"error": {"code", "message"}}` too.
+        resume: What to type to go on after Ctrl-C.
+    """
+    try:
+        return asyncio.run(work())
+    except KeyboardInterrupt:
+        hint = f" Continue with: {resume}" if resume else ""
+        err.print(f"Interrupted; everything finished so far is saved.{hint}", markup=False)
+        raise typer.Exit(INTERRUPTED) from None
+    except LimnerError as error:
+        fail(error, as_json=as_json)
+
+
+def fail(error: LimnerError, *, as_json: bool) -> NoReturn:
+    """End the program with a typed error."""
+    if as_json:
+        print_json({"error": {"code": error.code, "message": str(error)}})
+    err.print(f"[bold red]{error.code}[/]: ", end="")
+    err.print(str(error), markup=False, highlight=False)
+    raise typer.Exit(1)

@@ -1,0 +1,227 @@
+"""Commands that draw and show: `profile`, `pair`, `show`."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import InputError, SettingsError, UnknownUserError
+from ..face import Limner, Outcome
+from ..models import Profile
+from ..settings import Settings
+from .common import (
+    AsOfOption,
+    JsonOption,
+    ModelOption,
+    StoreOption,
+    err,
+    fail,
+    out,
+    print_json,
+    run,
+    settings_for,
+    wants_json,
+)
+from .portraits import print_pair, print_profile
+from .progress import BatchProgress, index_progress
+
+if TYPE_CHECKING:
+    from ..agents.estimate import Estimate
+
+BudgetCalls = Annotated[int | None, typer.Option("--budget-calls", min=1, help="Most model calls.")]
+BudgetTokens = Annotated[int | None, typer.Option("--budget-tokens", min=1, help="Most tokens.")]
+BudgetMoney = Annotated[float | None, typer.Option("--budget-money", min=0.0, help="Most US dollars.")]
+Drafts = Annotated[int | None, typer.Option("--drafts", min=1, help="First drafts per user.")]
+Rounds = Annotated[int | None, typer.Option("--rounds", min=0, help="Revision rounds at most.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of sampling, negatives and ties.")]
+
+
+def profile(
+    users: Annotated[list[str] | None, typer.Argument(help="User ids.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="The first N users of the store.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Every user of the store.")] = False,
+    model: ModelOption = None,
+    drafts: Drafts = None,
+    rounds: Rounds = None,
+    as_of: AsOfOption = None,
+    budget_calls: BudgetCalls = None,
+    budget_tokens: BudgetTokens = None,
+    budget_money: BudgetMoney = None,
+    at_once: Annotated[int | None, typer.Option("--at-once", min=1, help="Users in flight.")] = None,
+    seed: Seed = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only estimate calls, tokens and money.")
+    ] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw portraits; those that are up to date are left as they are.
+
+    Examples:  limner profile ada  ·  limner profile --limit 20 --model gpt-5-mini --budget-money 0.50
+    """
+    as_json = wants_json(as_json)
+    if not users and limit is None and not everybody:
+        fail(InputError("name users, or give --limit N or --all"), as_json=as_json)
+    settings = settings_for(
+        store,
+        model=model,
+        drafting=_given(drafts=drafts, rounds=rounds, seed=seed),
+        budget=_given(calls=budget_calls, tokens=budget_tokens, money=budget_money),
+    )
+
+    async def work() -> None:
+        async with Limner(settings) as limner:
+            chosen = users or await _first_users(limner, limit)
+            with index_progress() as progress:
+                await limner.prepare(progress)
+            moment = _moment(as_of)
+            if dry_run:
+                return _print_estimate(await limner.estimate(chosen, as_of=moment), settings, as_json)
+            await _draw(limner, chosen, moment, at_once, as_json)
+
+    run(work, as_json=as_json, resume="the same command; finished users are skipped")
+
+
+async def _draw(
+    limner: Limner, users: list[str], moment: datetime | None, at_once: int | None, as_json: bool
+) -> None:
+    outcomes: list[Outcome] = []
+    with BatchProgress("Drawing", len(users)) as progress:
+        async for outcome in limner.profiles(users, as_of=moment, at_once=at_once):
+            outcomes.append(outcome)
+            progress.advance(outcome)
+            if outcome.profile and not as_json:
+                print_profile(outcome.profile)
+    drawn = {outcome.user_id: outcome.profile for outcome in outcomes if outcome.profile}
+    if as_json:
+        print_json([drawn[user].model_dump(mode="json") for user in users if user in drawn])
+    _report_failures(outcomes)
+
+
+def pair(
+    user: Annotated[str, typer.Argument(help="User id.")],
+    item: Annotated[str, typer.Argument(help="Item id.")],
+    model: ModelOption = None,
+    drafts: Drafts = None,
+    rounds: Rounds = None,
+    as_of: AsOfOption = None,
+    budget_calls: BudgetCalls = None,
+    budget_tokens: BudgetTokens = None,
+    budget_money: BudgetMoney = None,
+    seed: Seed = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a user profile and an item profile for each other.
+
+    Example:  limner pair ada b1
+    """
+    as_json = wants_json(as_json)
+    settings = settings_for(
+        store,
+        model=model,
+        drafting=_given(drafts=drafts, rounds=rounds, seed=seed),
+        budget=_given(calls=budget_calls, tokens=budget_tokens, money=budget_money),
+    )
+
+    async def work() -> None:
+        async with Limner(settings) as limner:
+            with index_progress() as progress:
+                await limner.prepare(progress)
+            written = await limner.pair(user, item, as_of=_moment(as_of))
+        if as_json:
+            print_json(written.model_dump(mode="json"))
+        else:
+            print_pair(written)
+
+    run(work, as_json=as_json)
+
+
+def show(
+    user: Annotated[str, typer.Argument(help="User id.")],
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, help="Which version (default: newest).")
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a published portrait; nothing is drawn.
+
+    Example:  limner show ada --version 1
+    """
+    as_json = wants_json(as_json)
+    settings = settings_for(store)
+
+    async def work() -> Profile:
+        from ..tools.sql_store import open_store
+
+        url = settings.database_url.get_secret_value() if settings.database_url else None
+        opened = await open_store(folder=settings.store, database_url=url, tenant=settings.tenant)
+        try:
+            found = await opened.profile(user, version=version)
+            if found is None and not await opened.has_user(user):
+                raise UnknownUserError(user)
+        finally:
+            await opened.aclose()
+        if found is None:
+            wanted = f"version {version}" if version else "portrait"
+            raise InputError(f"user_id={user!r} has no {wanted} yet; run `limner profile {user}`")
+        return found
+
+    found = run(work, as_json=as_json)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        print_profile(found)
+
+
+async def _first_users(limner: Limner, limit: int | None) -> list[str]:
+    users: list[str] = []
+    async for user in limner.users():
+        if limit is not None and len(users) >= limit:
+            break
+        users.append(user)
+    return users
+
+
+def _given(**values: Any) -> dict[str, Any] | None:
+    """Keep the options that were given; `None` if there are none."""
+    return {name: value for name, value in values.items() if value is not None} or None
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(
+            "as_of", f"{text!r} is not an ISO 8601 moment, such as 2026-05-01T12:00"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _print_estimate(estimate: "Estimate", settings: Settings, as_json: bool) -> None:
+    if as_json:
+        return print_json(estimate.model_dump(mode="json"))
+    cost = "price unknown" if estimate.cost is None else f"at most ${estimate.cost:.4f}"
+    low, high = estimate.calls
+    out.print(
+        f"{estimate.users} to draw with {settings.model}, {estimate.up_to_date} up to date, "
+        f"{estimate.skipped} without usable history\n"
+        f"{low:,} to {high:,} calls, about {estimate.prompt_tokens:,} tokens read and at most "
+        f"{estimate.completion_tokens:,} written, {cost}",
+        highlight=False,
+    )
+
+
+def _report_failures(outcomes: list[Outcome]) -> None:
+    failed = [outcome for outcome in outcomes if outcome.error]
+    for outcome in failed[:10]:
+        err.print(f"{outcome.user_id}: {outcome.error}", markup=False, highlight=False)
+    if len(failed) > 10:
+        err.print(f"… and {len(failed) - 10} more")
+    if failed:
+        raise typer.Exit(1)

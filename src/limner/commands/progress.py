@@ -1,0 +1,70 @@
+"""Progress on standard error: rate, time left, cost."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ..face import Outcome
+from ..models import Usage
+from .common import err
+
+
+class BatchProgress:
+    """A bar over a batch of portraits."""
+
+    def __init__(self, label: str, total: int) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeRemainingColumn(),
+            console=err,
+            transient=True,
+        )
+        self._task = self._bar.add_task(label, total=total, detail="")
+        self._spent = Usage()
+
+    def __enter__(self) -> Self:
+        """Show the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def advance(self, outcome: Outcome) -> None:
+        """Count one finished entry and what it cost."""
+        drawn = outcome.profile or outcome.pair
+        if drawn:
+            self._spent += drawn.usage
+        rate = self._bar.tasks[self._task].finished_speed or self._bar.tasks[self._task].speed or 0.0
+        detail = f"{rate * 60:.1f}/min · {self._spent.calls} calls · {self._spent.tokens:,} tokens"
+        if self._spent.cost:
+            detail += f" · ${self._spent.cost:.4f}"
+        self._bar.update(self._task, advance=1, detail=detail)
+
+
+@contextmanager
+def index_progress() -> Generator[Callable[[int, int], None]]:
+    """Show a bar while the catalogue is embedded; nothing if there is nothing to embed."""
+    with Progress(
+        TextColumn("Indexing items"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("index", total=None, visible=False)
+
+        def update(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        yield update
