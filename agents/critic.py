@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..models import Critique, Usage
 from ..tools.embedder import FloatArray
@@ -42,6 +43,16 @@ class Read(NamedTuple):
 
     item_side: FloatArray
     """One row a claim of the item's profile, shape `(I, D)`; I = 0 for a profile."""
+
+
+class Place(NamedTuple):
+    """Where a draft puts the held-back items."""
+
+    ranks: NDArray[np.float64]
+    """Mid-rank of each among the negatives, shape `(P,)`."""
+
+    margin: float
+    """Mean score less that of the negatives, in cosine units."""
 
 
 async def criticise(deps: Deps, case: Case, drafts: Sequence[Draft]) -> Review:
@@ -116,12 +127,12 @@ def _critique(
     )
     pairs = list(zip(draft.claims, supports, strict=True))
     unsupported = tuple(claim.text for claim, support in pairs if support < critic.support)
-    boilerplate = _boilerplate(case, draft, read, critic.temperature)
-    missed = _missed(deps, case, draft, read)
-    ranks = _ranks(case, read, critic.temperature)
+    boilerplate = _boilerplate(case, draft, read)
+    placed = _place(case, read, critic.temperature)
+    missed = _missed(deps, case, draft, placed.ranks) if placed else ()
     return Critique(
-        rank=float(ranks.mean()) if ranks is not None else None,
-        margin=_margin(case, read, critic.temperature),
+        rank=float(placed.ranks.mean()) if placed else None,
+        margin=placed.margin if placed else None,
         missed=missed,
         unsupported=unsupported,
         boilerplate=boilerplate,
@@ -140,46 +151,31 @@ def _item_rank(case: Case, read: Read, temperature: float) -> dict[str, float]:
     return {"item_rank": rank_reward(fans, others)}
 
 
-def _ranks(
-    case: Case, read: Read, temperature: float
-) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None":
-    if not case.has_exam:
-        return None
-    positives = score_items(read.liked, case.exam.positives, temperature=temperature)
-    return mid_ranks(positives, score_items(read.liked, case.exam.negatives, temperature=temperature))
-
-
-def _margin(case: Case, read: Read, temperature: float) -> float | None:
+def _place(case: Case, read: Read, temperature: float) -> Place | None:
     if not case.has_exam:
         return None
     positives = score_items(read.liked, case.exam.positives, temperature=temperature)
     negatives = score_items(read.liked, case.exam.negatives, temperature=temperature)
-    return float(positives.mean() - negatives.mean())
+    return Place(mid_ranks(positives, negatives), float(positives.mean() - negatives.mean()))
 
 
-def _boilerplate(case: Case, draft: Draft, read: Read, temperature: float) -> tuple[str, ...]:
+def _boilerplate(case: Case, draft: Draft, read: Read) -> tuple[str, ...]:
     """Return liked sentences that fit most other users at least as well as their own user."""
     if not len(case.exam.own) or not case.exam.others:
         return ()
-    found: list[str] = []
-    for facet, row in zip(draft.facets, read.sentences, strict=True):
-        own = float(score_items(row[None], case.exam.own, temperature=temperature).max())
-        others = [
-            float(score_items(row[None], items, temperature=temperature).max()) for items in case.exam.others
-        ]
-        if facet.polarity != "dislike" and boilerplate_penalty(own, others) > _BOILERPLATE_FROM:
-            found.append(facet.text)
-    return tuple(found)
+    best = case.exam.everybody.peaks(read.sentences @ case.exam.everybody.vectors.T)  # (C, 1 + U)
+    return tuple(
+        facet.text
+        for facet, (own, *others) in zip(draft.facets, best.tolist(), strict=True)
+        if facet.polarity != "dislike" and boilerplate_penalty(own, others) > _BOILERPLATE_FROM
+    )
 
 
-def _missed(deps: Deps, case: Case, draft: Draft, read: Read) -> tuple[str, ...]:
+def _missed(deps: Deps, case: Case, draft: Draft, ranks: NDArray[np.float64]) -> tuple[str, ...]:
     """Name what the draft leaves out although it points at the worst-ranked held-back item.
 
     Only phrases of *visible* interactions are named: those of the visible items nearest to the missed one.
     """
-    ranks = _ranks(case, read, deps.settings.critic.temperature)
-    if ranks is None:
-        return ()
     missed = case.exam.positives[int(np.argmax(ranks))]
     seen = [
         event for event in case.visible if event.item_id in case.vectors and case.polarity(event) != "dislike"

@@ -66,21 +66,27 @@ def _serializer(state_types: Iterable[type]) -> "JsonPlusSerializer":
 @asynccontextmanager
 async def _in_folder(folder: Path, serde: "JsonPlusSerializer") -> "AsyncGenerator[BaseCheckpointSaver[Any]]":
     import aiosqlite
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+    from .sql_local import LocalEngine
+    from .sqlite_saver import GroupingSqliteSaver
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(str(folder), f"{error.strerror}; choose another folder with `store`") from error
+    # A checkpoint lost to a power cut is work done again, never work lost: no flush for each one.
+    engine = LocalEngine(folder / FILE_NAME, durable=False)
     async with aiosqlite.connect(folder / FILE_NAME, timeout=BUSY_SECONDS) as connection:
-        saver = AsyncSqliteSaver(connection, serde=serde)
+        saver = GroupingSqliteSaver(connection, engine, serde=serde)
         try:
-            # A checkpoint lost to a power cut is work done again, never work lost: no flush for each one.
-            await connection.execute("PRAGMA synchronous=NORMAL")
             await saver.setup()
         except aiosqlite.Error as error:
-            raise StoreError(f"sqlite:///{folder / FILE_NAME}", f"{error}; check the file") from error
-        yield saver
+            raise StoreError(engine.url, f"{error}; check the file") from error
+        await engine.open(lambda _: None)
+        try:
+            yield saver
+        finally:
+            await engine.aclose()
 
 
 @asynccontextmanager

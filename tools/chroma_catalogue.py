@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,6 +24,10 @@ EXACT_LIMIT = 100_000
 
 EMBED_BATCH = 512
 """Items embedded and written at a time; what an interrupted import does over again at most."""
+
+PACE = 0.25
+"""Seconds from one write of facets to the next: what is published meanwhile is written together, since Chroma
+spends more on a write than on its vectors and lets no other thread run."""
 
 Answer = TypeVar("Answer")
 
@@ -46,7 +51,8 @@ class ChromaCatalogue:
     """A `Catalogue` kept by Chroma; open it with `open_catalogue`.
 
     Any number of tasks may use it at once. Each collection has one thread of its own, so calls never block the
-    event loop and never meet. Facets published while another write is under way are written together.
+    event loop and never meet. Facets published while another write is under way, or soon after it, are written
+    together.
     `forget_user` and `reset` also work on vectors of another encoder.
     """
 
@@ -90,6 +96,7 @@ class ChromaCatalogue:
         self._open_batch: _Batch | None = None
         self._guard = threading.Lock()
         self._closed = False
+        self._next_write = 0.0
 
     async def check_encoder(self) -> None:
         """Raise `EncoderChangedError` if items or facets were indexed with another encoder."""
@@ -170,9 +177,11 @@ class ChromaCatalogue:
         return await asyncio.wrap_future(self._facet_thread.submit(action))
 
     def _write_batch(self, batch: _Batch) -> None:
+        time.sleep(max(0.0, self._next_write - time.monotonic()))
         with self._guard:
             self._open_batch = None
         self._replace(batch.publications)
+        self._next_write = time.monotonic() + PACE
 
     def _replace(self, publications: dict[str, _Publication]) -> None:
         """Write the last publication of each user, then delete what it leaves over."""

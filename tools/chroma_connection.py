@@ -42,6 +42,10 @@ class ChromaConnection:
     close: Callable[[], None]
     """Let go of client and lock; call it once."""
 
+    marks: dict[str, str] | None = None
+    """Newest mark of each collection that this process has written to, shared by all connections to one folder;
+    absent for a server, where marks lie in the collections."""
+
 
 @contextmanager
 def chroma_errors(place: str) -> Generator[None]:
@@ -75,6 +79,11 @@ class _Folders:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._held: dict[Path, tuple[BaseFileLock, int]] = {}
+        self._marks: dict[Path, dict[str, str]] = {}
+
+    def marks(self, folder: Path) -> dict[str, str]:
+        """Return the marks of an open folder's collections."""
+        return self._marks.setdefault(folder, {})
 
     def open(self, folder: Path, wait: float, *, rebuild: bool) -> "Client":
         """Lock the folder and open a client; the guard is held because Chroma's registry has none."""
@@ -120,6 +129,7 @@ class _Folders:
         if users > 1:
             self._held[folder] = lock, users - 1
         else:
+            self._marks.pop(folder, None)
             lock.release()
 
 
@@ -144,7 +154,11 @@ def connect(folder: Path, chroma_url: str | None, *, wait: float, rebuild: bool)
     home = folder.resolve()
     client = _FOLDERS.open(home, wait, rebuild=rebuild)
     return ChromaConnection(
-        client=client, place=str(home), remote=False, close=lambda: _FOLDERS.close(home, client)
+        client=client,
+        place=str(home),
+        remote=False,
+        close=lambda: _FOLDERS.close(home, client),
+        marks=_FOLDERS.marks(home),
     )
 
 

@@ -79,11 +79,13 @@ class ChromaShelf:
     def check(self) -> None:
         """Compare the collection with what is held in memory, and load what is new.
 
-        Another process may have changed it: the collection carries a mark that every write renews. Nothing is
-        asked of Chroma if the last look was less than `recheck` seconds ago.
+        Somebody else may have changed it: every write renews a mark. A server's collections carry theirs, and
+        nothing is asked of it if the last look was less than `recheck` seconds ago; a folder belongs to this
+        process, which keeps its marks in memory.
         """
-        if self._collection is not None and time.monotonic() < self._next_check:
+        if self._collection is not None and self._is_current():
             return
+        mark = self._local_mark()
         with chroma_errors(self._connection.place):
             self._collection = self._connection.client.get_or_create_collection(
                 self._name,
@@ -97,7 +99,7 @@ class ChromaShelf:
             self._collection = None
             raise EncoderChangedError(self._name, indexed, str(self._encoder))
         started = time.monotonic()
-        seen = (str(self._collection.id), str(metadata["revision"]))
+        seen = (str(self._collection.id), mark if mark is not None else str(metadata["revision"]))
         if seen != self._seen:
             self._ids, self._copy = None, None
             self._load()
@@ -215,8 +217,10 @@ class ChromaShelf:
                 return 0
             collection.delete(ids=ids)
             metadata = dict(collection.metadata or {})
-            seen, revision = (str(collection.id), str(metadata.get("revision"))), uuid4().hex
-            collection.modify(metadata={**metadata, "revision": revision})
+            mark, revision = self._local_mark(), uuid4().hex
+            seen = (str(collection.id), mark if mark is not None else str(metadata.get("revision")))
+            if not self._mark_locally(revision):
+                collection.modify(metadata={**metadata, "revision": revision})
         if seen == self._seen:
             self._seen = (str(collection.id), revision)
             if self._copy is not None:
@@ -229,6 +233,7 @@ class ChromaShelf:
 
         with chroma_errors(self._connection.place), suppress(NotFoundError):
             self._connection.client.delete_collection(self._name)
+        self._mark_locally(uuid4().hex)
         self._collection, self._copy, self._ids, self._seen = None, None, None, None
 
     def _matching(self, collection: "ChromaCollection", values: Collection[str]) -> list[str]:
@@ -252,14 +257,36 @@ class ChromaShelf:
         self._call(lambda found: found.delete(ids))
 
     def _mark(self) -> None:
-        """Renew the mark that tells other processes to look again."""
+        """Renew the mark that tells others to look again."""
         metadata = self._metadata()
+        if self._mark_locally(str(metadata["revision"])):
+            self._seen = (str(self._handle().id), str(metadata["revision"]))
+            return
 
         def mark(collection: "ChromaCollection") -> str:
             collection.modify(metadata=cast("dict[str, Any]", metadata))
             return str(collection.id)
 
         self._seen = (self._call(mark), str(metadata["revision"]))
+
+    def _is_current(self) -> bool:
+        """Whether nobody can have written since the last look, or it was a moment ago."""
+        mark = self._local_mark()
+        if mark is not None:
+            return self._seen is not None and self._seen[1] == mark
+        return time.monotonic() < self._next_check
+
+    def _local_mark(self) -> str | None:
+        """Return the collection's mark if this process keeps it."""
+        marks = self._connection.marks
+        return None if marks is None else marks.setdefault(self._name, uuid4().hex)
+
+    def _mark_locally(self, revision: str) -> bool:
+        """Renew the collection's mark if this process keeps it; return whether it does."""
+        if self._connection.marks is None:
+            return False
+        self._connection.marks[self._name] = revision
+        return True
 
     def _call(self, action: Callable[["ChromaCollection"], Answer]) -> Answer:
         """Act on the collection; if it was replaced meanwhile, on its successor of the same encoder."""

@@ -6,6 +6,9 @@ portrait instead of a sum of maxima over the tokens of a query). Critic, reward,
 all score with this function.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +45,49 @@ def score_items(facets: FloatArray, items: FloatArray, *, temperature: float) ->
     peak = cosines.max(axis=0)
     pooled = peak + np.log(np.exp(cosines - peak).mean(axis=0))
     scores: FloatArray = (pooled * np.float32(temperature)).astype(np.float32)
+    return scores
+
+
+class Stacked(NamedTuple):
+    """The vectors of several users in one matrix, so that one product serves all of them."""
+
+    vectors: FloatArray
+    """Shape `(sum of H_u, D)`."""
+
+    starts: NDArray[np.intp]
+    """First row of each user, shape `(U,)`."""
+
+    def means(self, scores: FloatArray) -> FloatArray:
+        """Average scores, shape `(..., sum of H_u)`, over each user; shape `(..., U)`."""
+        counts = np.diff(self.starts, append=len(self.vectors))
+        found: FloatArray = np.add.reduceat(scores, self.starts, axis=-1) / counts.astype(np.float32)
+        return found
+
+    def peaks(self, scores: FloatArray) -> FloatArray:
+        """Return the highest of the scores, shape `(..., sum of H_u)`, of each user; shape `(..., U)`."""
+        found: FloatArray = np.maximum.reduceat(scores, self.starts, axis=-1)
+        return found
+
+
+def stack_users(users: Sequence[FloatArray]) -> Stacked:
+    """Put the vectors of at least one user, each of shape `(H_u, D)` with H_u >= 1, into one matrix."""
+    lengths = [len(vectors) for vectors in users]
+    return Stacked(np.concatenate(users), np.cumsum([0, *lengths[:-1]]))
+
+
+def score_by_each(users: Stacked, items: FloatArray, *, temperature: float) -> FloatArray:
+    """Score items, shape `(N, D)`, by each user's vectors as `score_items` does; shape `(U, N)`.
+
+    Examples:
+        >>> eye = np.eye(2, dtype=np.float32)
+        >>> score_by_each(stack_users([eye[:1], eye[1:]]), eye, temperature=0.05).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
+    cosines = (users.vectors @ items.T / np.float32(temperature)).T  # (N, sum of H_u)
+    peaks = users.peaks(cosines)
+    counts = np.diff(users.starts, append=len(users.vectors))
+    pooled = peaks + np.log(users.means(np.exp(cosines - np.repeat(peaks, counts, axis=1))))
+    scores: FloatArray = (pooled.T * np.float32(temperature)).astype(np.float32)
     return scores
 
 

@@ -17,13 +17,14 @@ Every term is a pure function, bounded to [0, 1], and logged on its own:
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..settings import CriticSettings, RewardWeights
 from .embedder import FloatArray
-from .late_interaction import mid_ranks, score_items
+from .late_interaction import Stacked, mid_ranks, score_by_each, score_items, stack_users
 
 FLOOR = -1.0
 """Total of a draft that leaks or cannot be parsed."""
@@ -60,6 +61,16 @@ class Exam:
     known: str
     """Text of the visible history."""
 
+    @cached_property
+    def everybody(self) -> Stacked:
+        """The user's own recent items, then those of each other user; needs at least one of its own."""
+        return stack_users([self.own, *self.others])
+
+    @cached_property
+    def crowd(self) -> Stacked:
+        """The recent items of each other user; needs at least one user."""
+        return stack_users(self.others)
+
 
 def score(
     text: str,
@@ -89,10 +100,8 @@ def score(
     if len(exam.positives) and len(exam.negatives) and len(facets):
         terms |= _held_back_terms(facets, exam, critic)
     if len(facets) and len(exam.own) and exam.others:
-        fit = [
-            float(score_items(facets, items, temperature=critic.temperature).mean()) for items in exam.others
-        ]
-        own = float(score_items(facets, exam.own, temperature=critic.temperature).mean())
+        scores = score_items(facets, exam.everybody.vectors, temperature=critic.temperature)
+        own, *fit = exam.everybody.means(scores).tolist()
         terms["boiler"] = boilerplate_penalty(own, fit)
     terms["ground"] = ground_reward(supports, threshold=critic.support)
     terms["length"] = length_penalty(text, max_words=critic.max_words)
@@ -105,8 +114,9 @@ def score(
 def _held_back_terms(facets: FloatArray, exam: Exam, critic: CriticSettings) -> dict[str, float]:
     positives = score_items(facets, exam.positives, temperature=critic.temperature)
     negatives = score_items(facets, exam.negatives, temperature=critic.temperature)
-    others = [score_items(user, exam.positives, temperature=critic.temperature) for user in exam.others]
-    rivals = np.stack(others) if others else np.zeros((0, len(positives)), dtype=np.float32)
+    rivals = np.zeros((0, len(positives)), dtype=np.float32)
+    if exam.others:
+        rivals = score_by_each(exam.crowd, exam.positives, temperature=critic.temperature)
     return {
         "rank": rank_reward(positives, negatives),
         "emb": info_nce_reward(positives, negatives, rivals, temperature=critic.temperature),

@@ -48,12 +48,17 @@ class _Outcome(NamedTuple):
 
 
 class LocalEngine:
-    """Runs functions of a connection against one SQLite file."""
+    """Runs functions of a connection against one SQLite file.
 
-    def __init__(self, file: Path) -> None:
+    Args:
+        file: The database; made if it is missing.
+        durable: Whether a write is on disk, rather than in the hands of the operating system, when it returns.
+    """
+
+    def __init__(self, file: Path, *, durable: bool = True) -> None:
         self.url = f"sqlite:///{file}"
-        self._writing = _engine(self.url, immediate=True)
-        self._reading = _engine(self.url, immediate=False)
+        self._writing = _engine(self.url, immediate=True, durable=durable)
+        self._reading = _engine(self.url, immediate=False, durable=durable)
         self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._commit_groups, name="limner-writer", daemon=True)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="limner-reader")
@@ -184,7 +189,7 @@ def _resolve(outcomes: list[_Outcome]) -> None:
             write.done.set_exception(error)
 
 
-def _engine(url: str, *, immediate: bool) -> Engine:
+def _engine(url: str, *, immediate: bool, durable: bool) -> Engine:
     """Return an engine whose connections keep what they acknowledge.
 
     In WAL mode only `synchronous=FULL` puts a commit on disk before it returns:
@@ -198,7 +203,7 @@ def _engine(url: str, *, immediate: bool) -> Engine:
     def configure(connection: sqlite3.Connection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction] - called by SQLAlchemy
         connection.isolation_level = None  # transactions begin where we say, not at the first change
         _to_wal(connection)
-        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
         connection.execute("PRAGMA foreign_keys=ON")
 

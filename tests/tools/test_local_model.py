@@ -135,16 +135,27 @@ async def test_equal_requests_get_equal_answers_whatever_ran_before(model: str) 
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize("parallel", [1, 2])
-async def test_drafts_of_one_prompt_read_it_once(weights: Path, parallel: int) -> None:
-    engine = Engine(weights / "smollm2-135m.gguf", threads=1, parallel=parallel)
-    jobs = [engine.submit({"messages": MESSAGES, "max_tokens": 4, "seed": seed}) for seed in range(3)]
+@pytest.mark.parametrize(("other", "order"), [(False, ["long", "short"]), (True, ["short", "long"])])
+async def test_only_requests_with_different_prompts_share_the_slots(
+    weights: Path, other: bool, order: list[str]
+) -> None:
+    engine = Engine(weights / "smollm2-135m.gguf", threads=1, parallel=2)
+    ended: list[str] = []
+    futures: list[Future[Answer]] = []
+    last = [{"role": "user", "content": "Hi."}] if other else MESSAGES
+    for name, messages, length in (("long", MESSAGES, 150), ("short", last, 1)):
+        body = {"messages": messages, "max_tokens": length, "temperature": 0.0, "ignore_eos": True}
+        future = engine.submit(body).future
+        future.add_done_callback(lambda _, name=name: ended.append(name))  # type: ignore[misc]  # a closure
+        futures.append(future)
 
-    answers = [await asyncio.wrap_future(job.future) for job in jobs]
+    answers = await asyncio.gather(*map(asyncio.wrap_future, futures))
     await asyncio.to_thread(engine.close)
 
-    # Only the last token of the prompt is evaluated again, to start writing from it.
-    assert [answer.prompt_tokens - answer.cached_tokens for answer in answers] == [1, 1, 1]
+    assert ended == order
+    assert [answer.completion_tokens for answer in answers] == [150, 1]
+    # The prompt was read before; only its last token is read again, to write on from it.
+    assert [answer.prompt_tokens - answer.cached_tokens for answer in answers] == [1, 1]
 
 
 @pytest.mark.weights
