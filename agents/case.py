@@ -5,7 +5,7 @@ critic's positives come from the history, never from the future, and no draft ha
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -45,6 +45,13 @@ class EventLine(NamedTuple):
 
     line: str
     """Title, labels, rating, the user's words."""
+
+
+class Phrases(NamedTuple):
+    """What one interaction offers to say."""
+
+    labels: list[str]
+    words: list[str]
 
 
 class Split(NamedTuple):
@@ -119,6 +126,11 @@ class Case:
     item_side: ItemSide | None = None
     """The other side of a pair; absent for a profile."""
 
+    offers: dict[str, list[str]] = field(default_factory=dict[str, list[str]], init=False, compare=False)
+    """Memory of `offered_phrases`, by event id."""
+
+    _phrases: dict[str, Phrases] = field(default_factory=dict[str, Phrases], init=False, compare=False)
+
     @property
     def has_exam(self) -> bool:
         """Whether anything is held back to grade drafts with."""
@@ -156,11 +168,26 @@ class Case:
             EventLine(refs[event.event_id], describe_event(event, self.items, lengths)) for event in events
         ]
 
+    def labels(self, event: Interaction) -> list[str]:
+        """Return the phrases that an interaction's item offers."""
+        return self._phrases_of(event).labels
+
+    def words(self, event: Interaction) -> list[str]:
+        """Return the phrases that the user's own words offer."""
+        return self._phrases_of(event).words
+
     def phrases(self, event: Interaction) -> list[str]:
-        """Return the phrases that an interaction offers: its item's labels, then the user's own words."""
-        item = self.items.get(event.item_id) if event.item_id else None
-        labels = item_phrases(item, self.language) if item else []
-        return labels + review_phrases(event.text or "", self.language)
+        """Return all phrases that an interaction offers, its item's labels first."""
+        return self.labels(event) + self.words(event)
+
+    def _phrases_of(self, event: Interaction) -> "Phrases":
+        found = self._phrases.get(event.event_id)
+        if found is None:
+            item = self.items.get(event.item_id) if event.item_id else None
+            labels = item_phrases(item, self.language) if item else []
+            found = Phrases(labels, review_phrases(event.text or "", self.language))
+            self._phrases[event.event_id] = found
+        return found
 
 
 def polarity_of(event: Interaction, scale: RatingScale | None) -> Polarity:

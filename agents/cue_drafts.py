@@ -41,8 +41,10 @@ class CueList(BaseModel):
 
 def offered_phrases(case: Case, event: Interaction, lexicon: Lexicon) -> list[str]:
     """Return the phrases of one interaction that a cue may name, rarest first."""
-    ranked = rank_phrases([(case.phrases(event), 1.0)], lexicon, limit=_PHRASES_OFFERED)
-    return [phrase for phrase, _ in ranked]
+    if event.event_id not in case.offers:
+        ranked = rank_phrases([(case.phrases(event), 1.0)], lexicon, limit=_PHRASES_OFFERED)
+        case.offers[event.event_id] = [phrase for phrase, _ in ranked]
+    return case.offers[event.event_id]
 
 
 def cue_schema(case: Case, events: Sequence[Interaction], lexicon: Lexicon, style: Style) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from ..models import Claim, Interaction
@@ -30,26 +31,33 @@ class Evidence:
 
     def __init__(self, case: Case, quoted: Mapping[str, FloatArray]) -> None:
         self._case, self._quoted = case, quoted
-        self._words = {
-            event.event_id: _content(event_text(event, case.items), case.language) for event in case.visible
-        }
+        self._words: dict[str, set[str]] = {}
         self._events = {event.event_id: event for event in case.visible}
 
     def support(self, sentence: str, vector: FloatArray, event_ids: Iterable[str]) -> float:
         """Return the support of a sentence (unit vector of shape `(D,)`) by interactions; 0 by none."""
-        known = [event_id for event_id in event_ids if event_id in self._events]
-        if not known:
-            return 0.0
-        said = _content(sentence, self._case.language)
-        found = said.intersection(*[set[str]().union(*(self._words[event_id] for event_id in known))])
-        coverage = len(found) / len(said) if said else 0.0
-        return max(coverage, *(self._cosine(vector, self._events[event_id]) for event_id in known))
+        return self._support(_content(sentence, self._case.language), vector, event_ids)
 
     def cite(self, sentence: str, vector: FloatArray, *, most: int) -> Citation:
         """Return the interactions that support a sentence best, each by itself, best first."""
-        single = {event_id: self.support(sentence, vector, [event_id]) for event_id in self._events}
+        said = _content(sentence, self._case.language)
+        single = {event_id: self._support(said, vector, [event_id]) for event_id in self._events}
         best = sorted(single, key=lambda event_id: -single[event_id])[:most]
-        return Citation(tuple(best), self.support(sentence, vector, best))
+        return Citation(tuple(best), self._support(said, vector, best))
+
+    def _support(self, said: set[str], vector: FloatArray, event_ids: Iterable[str]) -> float:
+        known = [event_id for event_id in event_ids if event_id in self._events]
+        if not known:
+            return 0.0
+        found = said & set[str]().union(*(self._words_of(event_id) for event_id in known))
+        coverage = len(found) / len(said) if said else 0.0
+        return max(coverage, *(self._cosine(vector, self._events[event_id]) for event_id in known))
+
+    def _words_of(self, event_id: str) -> set[str]:
+        if event_id not in self._words:
+            text = event_text(self._events[event_id], self._case.items)
+            self._words[event_id] = _content(text, self._case.language)
+        return self._words[event_id]
 
     def _cosine(self, vector: FloatArray, event: Interaction) -> float:
         known = (self._case.vectors.get(event.item_id or ""), self._quoted.get(event.event_id))
@@ -67,11 +75,17 @@ async def gather_evidence(embedder: Embedder, case: Case, claims: Sequence[Claim
 
 
 def _content(text: str, language: str) -> set[str]:
-    """Return the words that carry meaning: no stop words, no words of the fixed openings."""
+    """Return the words that carry meaning."""
+    return set(re.findall(r"\w{3,}", text.casefold())) - _empty_words(language)
+
+
+@cache
+def _empty_words(language: str) -> frozenset[str]:
+    """Return stop words and the words of the fixed openings."""
     fixed = {
         word
         for opening in ("like", "dislike", "suits", "plan")
         for start in openings(language, opening)
         for word in start.casefold().split()
     }
-    return {word for word in re.findall(r"\w{3,}", text.casefold())} - stop_words(language) - fixed
+    return stop_words(language) | fixed

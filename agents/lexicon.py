@@ -1,7 +1,7 @@
 """The phrases that can name a person's interests, taken from the history's own words.
 
-A phrase is a category, a tag, a brand, or up to three neighbouring words of a title or a review. Its weight is
-how often the history uses it times how rare it is in the catalogue.
+A phrase is a category, a tag, a brand, the decade of a year in the title, or up to three neighbouring words of a
+title or a review. Its weight is how often the history uses it times how much it tells about the catalogue.
 """
 
 import math
@@ -13,10 +13,12 @@ from ..models import Item
 from ..tools.language import stop_words
 
 _WORD = re.compile(r"[^\W\d_][\w'’-]*", re.UNICODE)  # noqa: RUF001  # typographic apostrophes are letters here
+_YEAR = re.compile(r"\((\d{3})\d\)")
 _MOST_WORDS = 3
 _MOST_CHARACTERS = 40
 _MOST_TAGS = 8
-_RETURN = 1.5
+_UNSHARED = 0.3
+_DAMPING = 3.0
 _REVIEW_WORDS = 60
 
 
@@ -33,9 +35,15 @@ class Lexicon:
             self._items += 1
             self._frequency.update(set(item_phrases(item)))
 
-    def rarity(self, phrase: str) -> float:
-        """Return the inverse document frequency of a phrase in nats, >= 0; rarest for an unseen phrase."""
-        return math.log((1 + self._items) / (1 + self._frequency[phrase]))
+    def value(self, phrase: str) -> float:
+        """Return how well a phrase can tell what comes next, in nats, >= 0.
+
+        Inverse document frequency, damped where few other items use the phrase: what no other item has
+        cannot point at one.
+        """
+        others = max(self._frequency[phrase] - 1, 0)
+        rarity = math.log((1 + self._items) / (1 + self._frequency[phrase]))
+        return rarity * (others + _UNSHARED) / (others + _DAMPING)
 
     def knows(self, phrase: str) -> bool:
         """Whether any catalogue item uses the phrase."""
@@ -48,11 +56,22 @@ class Lexicon:
 
 def item_phrases(item: Item, language: str = "en") -> list[str]:
     """Return the phrases of an item, publisher's labels first, without repetition."""
-    labels = [*item.categories, *item.tags[:_MOST_TAGS], *([item.brand] if item.brand else [])]
+    labels = [
+        *item.categories,
+        *item.tags[:_MOST_TAGS],
+        *([item.brand] if item.brand else []),
+        *_decade(item),
+    ]
     phrases = [_tidy(label) for label in labels]
     if len(phrases) < 2:  # few labels: the title has to serve
         phrases += text_phrases(item.title, language)
     return list(dict.fromkeys(phrase for phrase in phrases if phrase))
+
+
+def _decade(item: Item) -> list[str]:
+    """Return the decade of a year in brackets in the title, as films have."""
+    year = _YEAR.search(item.title)
+    return [f"{year.group(1)}0s"] if year else []
 
 
 def text_phrases(text: str, language: str, most_words: int = _MOST_WORDS) -> list[str]:
@@ -87,11 +106,11 @@ def review_phrases(text: str, language: str) -> list[str]:
 def rank_phrases(
     mentions: Sequence[tuple[Sequence[str], float]], lexicon: Lexicon, *, limit: int
 ) -> list[tuple[str, float]]:
-    """Rank phrases by weighted count times rarity, best first; what returns counts more than proportionally.
+    """Rank phrases by weighted count times value, best first.
 
     Args:
         mentions: For each interaction, its phrases and how much it counts.
-        lexicon: Rarity of phrases.
+        lexicon: Value of phrases.
         limit: Most phrases to return.
 
     Returns:
@@ -104,7 +123,7 @@ def rank_phrases(
             weights[phrase] += weight  # type: ignore[assignment]  # a Counter holds any number
     uses = Counter(phrase for phrases, _ in mentions for phrase in set(phrases))
     scored = [
-        (phrase, count**_RETURN * lexicon.rarity(phrase))
+        (phrase, count * lexicon.value(phrase))
         for phrase, count in weights.items()
         if not lexicon.common(phrase) and (uses[phrase] > 1 or lexicon.knows(phrase))
     ]

@@ -22,13 +22,18 @@ class Words(NamedTuple):
 
     openings: dict[str, list[str]]
     joiner: str
+    example: str
 
 
 @cache
 def _languages() -> dict[str, Words]:
     table = tomllib.loads((files("limner") / "prompts" / "openers.toml").read_text(encoding="utf-8"))
     return {
-        code: Words({name: words for name, words in entry.items() if name != "and"}, entry["and"])
+        code: Words(
+            {name: words for name, words in entry.items() if isinstance(words, list)},
+            entry["and"],
+            entry["as"],
+        )
         for code, entry in table.items()
     }
 
@@ -39,7 +44,9 @@ def openings(language: str, opening: Opening) -> list[str]:
     return words.openings[opening] if words else []
 
 
-def sentence_pattern(phrases: Sequence[str], language: str, opening: Opening, *, seed: int) -> str:
+def sentence_pattern(
+    phrases: Sequence[str], language: str, opening: Opening, *, seed: int, examples: Sequence[str] = ()
+) -> str:
     """Return a regular expression for one sentence over phrases.
 
     The phrases are dealt to up to three places, so none can be said twice. Deal and opening depend on `seed`,
@@ -50,22 +57,30 @@ def sentence_pattern(phrases: Sequence[str], language: str, opening: Opening, *,
         language: ISO 639-1 code.
         opening: What kind of sentence it is.
         seed: Deals the phrases and picks the opening.
+        examples: Titles of which the sentence names one; none in a language without a table.
 
     Examples:
         >>> sentence_pattern(["crime"], "xx", "like", seed=0)  # no table for xx: no opening
         '^crime[.]$'
     """
-    places = deal(phrases, seed=seed)
-    choices = [f"({'|'.join(re.escape(phrase) for phrase in place)})" for place in places]
-    choices = [choice[1:-1] if "|" not in choice else choice for choice in choices]
+    choices = [_either(place) for place in deal(phrases, seed=seed)]
     words = _languages().get(language)
     joiner = f" {words.joiner} " if words else ", "
     body = choices[0] if len(choices) == 1 else ", ".join(choices[:-1]) + joiner + choices[-1]
     starts = openings(language, opening)
-    start = f"({'|'.join(re.escape(word) for word in starts)}) " if starts else ""
-    return (
-        f"^{start}{body}[.]$".replace("\\ ", " ").replace("\\-", "-").replace("\\&", "&").replace("\\'", "'")
-    )
+    start = f"{_literal(starts[seed % len(starts)])} " if starts else ""
+    example = f", {words.example} {_either(examples)}" if words and examples else ""
+    return f"^{start}{body}{example}[.]$"
+
+
+def _either(options: Sequence[str]) -> str:
+    literals = [_literal(option) for option in options]
+    return literals[0] if len(literals) == 1 else f"({'|'.join(literals)})"
+
+
+def _literal(text: str) -> str:
+    """Escape what a regular expression would read, and only that: grammar converters know few escapes."""
+    return re.sub(r"([\\.^$*+?{}\[\]|()])", r"\\\1", text)
 
 
 def deal(phrases: Sequence[str], *, seed: int) -> list[list[str]]:
@@ -82,16 +97,23 @@ def deal(phrases: Sequence[str], *, seed: int) -> list[list[str]]:
     return [sorted(shuffled[number::count], key=rank.__getitem__) for number in range(count)]
 
 
-def compose(phrases: Sequence[str], language: str, opening: Opening, *, place: int = 0) -> str:
+def compose(
+    phrases: Sequence[str], language: str, opening: Opening, *, place: int = 0, examples: Sequence[str] = ()
+) -> str:
     """Write the sentence without a model: the best three phrases behind the opening of its place in the text.
 
     Examples:
         >>> compose(["film noir", "heist", "jazz", "war"], "en", "like")
         'Enjoys film noir, heist and jazz.'
+        >>> compose(["heist"], "de", "dislike", examples=["The Vault"])
+        'Meidet heist, wie in The Vault.'
     """
     words = _languages().get(language)
     best = list(phrases[:_SLOTS])
     joiner = f" {words.joiner} " if words else ", "
     body = best[0] if len(best) == 1 else ", ".join(best[:-1]) + joiner + best[-1]
     starts = openings(language, opening)
-    return f"{starts[place % len(starts)]} {body}." if starts else f"{body}."
+    if not words:
+        return f"{body}."
+    example = f", {words.example} {examples[0]}" if examples else ""
+    return f"{starts[place % len(starts)]} {body}{example}."

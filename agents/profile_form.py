@@ -17,7 +17,7 @@ from .themes import Theme, find_themes
 DRAFT = load_prompt("draft_profile")
 REVISE = load_prompt("revise_profile")
 
-_TOKENS_PER_SENTENCE = {"free": 90, "lexicon": 40}
+_TOKENS_PER_SENTENCE = {"free": 90, "lexicon": 70}
 _EVENTS_SHOWN = {"free": 20, "lexicon": 4}
 _CUES_SHOWN = {"free": 16, "lexicon": 8}
 _MOST_EVIDENCE = 4
@@ -124,7 +124,11 @@ class ProfileForm:
                 name: {
                     "type": "string",
                     "pattern": sentence_pattern(
-                        prefer(theme, missed), self._case.language, _opening(theme), seed=seed + number
+                        prefer(theme, missed),
+                        self._case.language,
+                        _opening(theme),
+                        seed=seed + number,
+                        examples=theme.examples,
                     ),
                 }
                 for number, (name, theme) in enumerate(_named(self._themes))
@@ -204,7 +208,9 @@ def citing(case: Case, events: Sequence[Interaction], sentence: str) -> tuple[st
     """Return the ids of the interactions whose phrases a sentence uses, best first; at least one if any."""
     lowered = sentence.casefold()
     used = {
-        event.event_id: sum(phrase in lowered for phrase in case.phrases(event)) for event in reversed(events)
+        event.event_id: sum(phrase in lowered for phrase in case.phrases(event))
+        + _names(case, event, sentence)
+        for event in reversed(events)
     }
     best = sorted(used.items(), key=lambda entry: -entry[1])[:_MOST_EVIDENCE]
     cited = tuple(event_id for event_id, count in best if count)
@@ -216,9 +222,14 @@ def _opening(theme: Theme) -> Opening:
 
 
 def _compose(theme: Theme, language: str, place: int) -> str:
-    return compose(
-        theme.phrases, language, _opening(theme), place=0 if theme.polarity == "dislike" else place
-    )
+    place = 0 if theme.polarity == "dislike" else place
+    return compose(theme.phrases, language, _opening(theme), place=place, examples=theme.examples)
+
+
+def _names(case: Case, event: Interaction, sentence: str) -> int:
+    """Count a title in the sentence like the best of phrases."""
+    item = case.items.get(event.item_id or "")
+    return _MOST_EVIDENCE if item and item.title and item.title in sentence else 0
 
 
 def _named(themes: Sequence[Theme]) -> list[tuple[str, Theme]]:

@@ -1,7 +1,7 @@
 """Group what a user did into a few interests, each with the phrases that can name it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,14 @@ from ..tools.embedder import FloatArray
 from .case import Case
 from .lexicon import Lexicon, rank_phrases
 
+WINDOW = 20
+"""Interactions that themes are made of; older ones speak through the cues drawn from them."""
+
 _PHRASES = 7
+_EXAMPLES = 3
+_EXAMPLE_CHARACTERS = 60
 _RECENCY = 0.97
+_REVIEW_WEIGHT = 0.3
 _ROUNDS = 10
 _EVENTS_PER_THEME = 2
 
@@ -23,6 +29,9 @@ class Theme:
 
     phrases: tuple[str, ...]
     """Phrases that can name it, best first; never empty."""
+
+    examples: tuple[str, ...]
+    """Titles of the interactions nearest to its centre, nearest first; may be empty."""
 
     events: tuple[Interaction, ...]
     """The interactions it groups, oldest first."""
@@ -40,7 +49,7 @@ def find_themes(case: Case, cues: Sequence[Cue], lexicon: Lexicon, *, most: int)
     """Group liked interactions by the meaning of their items, and disliked ones into one theme.
 
     Args:
-        case: The run's material; only `visible` is used.
+        case: The run's material; only the last `WINDOW` of `visible` are grouped.
         cues: Observations; a cue's theme counts as much again for the interactions it cites.
         lexicon: Rarity of phrases.
         most: Most themes in all.
@@ -50,10 +59,11 @@ def find_themes(case: Case, cues: Sequence[Cue], lexicon: Lexicon, *, most: int)
         offers a phrase.
     """
     noted = _noted(cues)
-    liked = [event for event in case.visible if case.polarity(event) == "like"]
-    disliked = [event for event in case.visible if case.polarity(event) == "dislike"]
+    recent = case.visible[-WINDOW:]
+    liked = [event for event in recent if case.polarity(event) == "like"]
+    disliked = [event for event in recent if case.polarity(event) == "dislike"]
     if not liked:
-        liked = [event for event in case.visible if event not in disliked]
+        liked = [event for event in recent if event not in disliked]
     dislikes = _theme(case, disliked, noted, lexicon, "dislike")
     room = max(1, most - (1 if dislikes else 0))
     groups = _cluster(case, liked, most=min(room, -(-len(liked) // _EVENTS_PER_THEME)))
@@ -63,7 +73,7 @@ def find_themes(case: Case, cues: Sequence[Cue], lexicon: Lexicon, *, most: int)
         wanted = {phrase for theme in likes for phrase in theme.phrases}
         only = tuple(phrase for phrase in dislikes.phrases if phrase not in wanted)
         if only:
-            likes.append(Theme(phrases=only, events=dislikes.events, polarity="dislike"))
+            likes.append(replace(dislikes, phrases=only))
     return tuple(likes[:most])
 
 
@@ -85,17 +95,32 @@ def _theme(
     """Rank the phrases of a group; later interactions count a little more."""
     newest = len(case.visible)
     place = {event.event_id: number for number, event in enumerate(case.visible, start=1)}
-    mentions = [
-        (
-            [*dict.fromkeys(case.phrases(event)), *noted.get(event.event_id, [])],
-            _RECENCY ** (newest - place[event.event_id]),
-        )
-        for event in events
-    ]
+    mentions: list[tuple[Sequence[str], float]] = []
+    for event in events:
+        weight = _RECENCY ** (newest - place[event.event_id])
+        mentions.append(([*case.labels(event), *noted.get(event.event_id, [])], weight))
+        mentions.append((case.words(event), weight * _REVIEW_WEIGHT))
     ranked = rank_phrases(mentions, lexicon, limit=_PHRASES)
     if not ranked:
         return None
-    return Theme(phrases=tuple(phrase for phrase, _ in ranked), events=tuple(events), polarity=polarity)
+    return Theme(
+        phrases=tuple(phrase for phrase, _ in ranked),
+        examples=_examples(case, events),
+        events=tuple(events),
+        polarity=polarity,
+    )
+
+
+def _examples(case: Case, events: Sequence[Interaction]) -> tuple[str, ...]:
+    """Return the titles nearest to the group's centre that a sentence can quote."""
+    placed = [event for event in events if event.item_id in case.vectors]
+    if not placed:
+        return ()
+    vectors = np.stack([case.vectors[event.item_id or ""] for event in placed])
+    nearest = np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable")
+    titles = (" ".join(case.items[placed[place].item_id or ""].title.split()) for place in nearest)
+    short = (title for title in titles if 0 < len(title) <= _EXAMPLE_CHARACTERS and '"' not in title)
+    return tuple(dict.fromkeys(short))[:_EXAMPLES]
 
 
 def _cluster(case: Case, events: Sequence[Interaction], *, most: int) -> list[list[Interaction]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -51,9 +52,8 @@ class HashingEmbedder:
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
             for word in text.casefold().split():
-                digest = hashlib.blake2b(word.strip(".,;:!?\"'()").encode(), digest_size=8).digest()
-                slot = int.from_bytes(digest[:4], "big") % self.dimension
-                vectors[row, slot] += 1.0 if digest[4] % 2 else -1.0
+                place, sign = _feature(word)
+                vectors[row, place % self.dimension] += sign
             if not vectors[row].any():
                 vectors[row, 0] = 1.0
         unit: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -61,3 +61,9 @@ class HashingEmbedder:
 
     async def aclose(self) -> None:
         """Hold nothing."""
+
+
+@lru_cache(maxsize=10_000)
+def _feature(word: str) -> tuple[int, float]:
+    digest = hashlib.blake2b(word.strip(".,;:!?\"'()").encode(), digest_size=8).digest()
+    return int.from_bytes(digest[:4], "big"), 1.0 if digest[4] % 2 else -1.0

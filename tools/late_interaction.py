@@ -60,7 +60,7 @@ class Stacked(NamedTuple):
     def means(self, scores: FloatArray) -> FloatArray:
         """Average scores, shape `(..., sum of H_u)`, over each user; shape `(..., U)`."""
         counts = np.diff(self.starts, append=len(self.vectors))
-        found: FloatArray = np.add.reduceat(scores, self.starts, axis=-1) / counts.astype(np.float32)
+        found: FloatArray = (np.add.reduceat(scores, self.starts, axis=-1) / counts).astype(np.float32)
         return found
 
     def peaks(self, scores: FloatArray) -> FloatArray:
