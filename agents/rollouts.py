@@ -31,6 +31,8 @@ def _rollout(deps: Deps, case: Case, state: State, draft: Draft, messages: tuple
         messages=messages,
         completion=draft.completion,
         profile_text=draft.text,
+        facets=draft.facets,
+        claims=draft.claims,
         finish_reason=draft.finish_reason,
         backend=draft.model,
         model_rev=draft.model_rev,

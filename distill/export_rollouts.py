@@ -19,7 +19,15 @@ def rollout_schema() -> Any:
     pa = _arrow()
     text, whole, real = pa.string(), pa.int64(), pa.float64()
     message = pa.struct([pa.field("role", text, False), pa.field("content", text, False)])
-    counted = ("calls", "cached_calls", "prompt_tokens", "completion_tokens")
+    facet = pa.struct([pa.field(name, text, False) for name in ("name", "text", "polarity")])
+    claim = pa.struct(
+        [
+            pa.field("text", text, False),
+            pa.field("evidence", pa.list_(text), False),
+            pa.field("confidence", real, False),
+        ]
+    )
+    counted = ("calls", "cached_calls", "prompt_tokens", "completion_tokens", "unpriced_calls")
     usage = pa.struct(
         [pa.field(name, whole, False) for name in counted]
         + [pa.field(name, real, False) for name in ("cost", "seconds")]
@@ -35,6 +43,8 @@ def rollout_schema() -> Any:
         "messages": (pa.list_(message), False),
         "completion": (text, False),
         "profile_text": (text, False),
+        "facets": (pa.list_(facet), False),
+        "claims": (pa.list_(claim), False),
         "finish_reason": (text, False),
         "backend": (text, False),
         "model_rev": (text, False),

@@ -121,7 +121,7 @@ class Limner:
         Raises:
             BadRowError: An event is not valid; nothing was recorded.
         """
-        return await self._doors.store.record(
+        return await self.doors.store.record(
             [_event(user_id, row, ix) for ix, row in enumerate(events, start=1)]
         )
 
@@ -132,8 +132,8 @@ class Limner:
             BadRowError: An item is not valid; nothing was written.
         """
         valid = [_item(row, ix) for ix, row in enumerate(items, start=1)]
-        changed = await self._doors.store.put_items(valid)
-        await self._doors.catalogue.upsert(valid)
+        changed = await self.doors.store.put_items(valid)
+        await self.doors.catalogue.upsert(valid)
         self._drawing = None
         return changed
 
@@ -255,29 +255,29 @@ class Limner:
 
     async def stored_profile(self, user_id: str, *, version: int | None = None) -> Profile | None:
         """Return a published portrait as it is, without drawing; the newest if no version is given."""
-        return await self._doors.store.profile(user_id, version=version)
+        return await self.doors.store.profile(user_id, version=version)
 
     async def users(self) -> AsyncIterator[str]:
         """Stream every user id, in order."""
-        async for batch in self._doors.store.users():
+        async for batch in self.doors.store.users():
             for user_id in batch:
                 yield user_id
 
     async def counts(self) -> "Counts":
         """Return how much the store holds."""
-        return await self._doors.store.counts()
+        return await self.doors.store.counts()
 
     async def history(self, user_id: str, *, as_of: datetime | None = None) -> list[Interaction]:
         """Return what a user did before `as_of`, oldest first."""
-        return await self._doors.store.history(user_id, as_of=as_of or self._now())
+        return await self.doors.store.history(user_id, as_of=as_of or self._now())
 
     async def items(self, item_ids: Sequence[str]) -> dict[str, Item]:
         """Return the items that exist, by id."""
-        return await self._doors.store.items(item_ids)
+        return await self.doors.store.items(item_ids)
 
     async def rollouts(self) -> AsyncIterator[Rollout]:
         """Stream the log of all drafts in the order of writing."""
-        async for batch in self._doors.store.rollouts():
+        async for batch in self.doors.store.rollouts():
             for rollout in batch:
                 yield rollout
 
@@ -294,22 +294,22 @@ class Limner:
 
         self._drawing = None
         rejects = self.settings.store / "rejects" / f"{path.name}.rejects.jsonl"
-        return await import_file(path, store=self._doors.store, form=form, strict=strict, rejects=rejects)
+        return await import_file(path, store=self.doors.store, form=form, strict=strict, rejects=rejects)
 
     async def export_rollouts(self, path: Path) -> int:
         """Write the log of all drafts to a Parquet file; return the number of rows."""
         from .distill.export_rollouts import export_rollouts
 
-        return await export_rollouts(self._doors.store, path)
+        return await export_rollouts(self.doors.store, path)
 
     async def reindex(self, progress: Progress | None = None) -> int:
         """Drop every vector and embed the catalogue and the portraits again; return the number of items."""
-        await self._doors.catalogue.reset()
+        await self.doors.catalogue.reset()
         indexed = await self._index(progress)
-        async for batch in self._doors.store.profiles():
+        async for batch in self.doors.store.profiles():
             for profile in batch:
-                vectors = await self._doors.embedder.embed([facet.text for facet in profile.facets])
-                await self._doors.catalogue.publish_facets(profile.user_id, profile.facets, vectors)
+                vectors = await self.doors.embedder.embed([facet.text for facet in profile.facets])
+                await self.doors.catalogue.publish_facets(profile.user_id, profile.facets, vectors)
         return indexed
 
     def new_budget(self) -> "Budget":
@@ -322,8 +322,8 @@ class Limner:
         """Index items that are not indexed yet and learn the catalogue's phrases; once per opening."""
         async with self._preparing:
             if self._drawing is None:
-                known = len(await self._doors.catalogue.item_ids())
-                if known < (await self._doors.store.counts()).items:
+                known = len(await self.doors.catalogue.item_ids())
+                if known < (await self.doors.store.counts()).items:
                     await self._index(progress)
                 self._drawing = await self._start()
         return self._drawing
@@ -336,7 +336,7 @@ class Limner:
         from .tools.clock import SystemClock
         from .tools.completion_cache import CachedChat
 
-        doors, settings = self._doors, self.settings
+        doors, settings = self.doors, self.settings
         lexicon = Lexicon()
         async for batch in doors.store.all_items():
             lexicon.learn(batch)
@@ -366,16 +366,21 @@ class Limner:
         return Drawing(deps, cached, doors.saver, tenant=settings.tenant)
 
     async def _index(self, progress: Progress | None) -> int:
-        total, done = (await self._doors.store.counts()).items, 0
-        async for batch in self._doors.store.all_items(_ITEMS_PER_BATCH):
-            await self._doors.catalogue.upsert(batch)
+        total, done = (await self.doors.store.counts()).items, 0
+        async for batch in self.doors.store.all_items(_ITEMS_PER_BATCH):
+            await self.doors.catalogue.upsert(batch)
             done += len(batch)
             if progress:
                 progress(done, total)
         return done
 
     @property
-    def _doors(self) -> "Doors":
+    def doors(self) -> "Doors":
+        """The open doors, for code that needs more than the verbs.
+
+        Raises:
+            RuntimeError: Limner is not open.
+        """
         if self._opened is None:
             raise RuntimeError("Limner is not open; use `async with Limner() as limner:`")
         return self._opened

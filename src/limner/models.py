@@ -466,6 +466,12 @@ class Rollout(Record):
     profile_text: str
     """The draft after parsing; empty if it could not be parsed."""
 
+    facets: tuple[Facet, ...] = ()
+    """Its sentences, each to be embedded on its own, so that a later critic can grade it again."""
+
+    claims: tuple[Claim, ...] = ()
+    """The same sentences with their evidence."""
+
     finish_reason: str
     """As the backend gives it; `none` for the extractive floor."""
 

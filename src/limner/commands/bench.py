@@ -1,5 +1,57 @@
-"""Command `bench`."""
+"""Commands that measure: `bench core`."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from .common import JsonOption, err, out, print_json, wants_json
+
 app = typer.Typer(no_args_is_help=True, help="Measure speed, as ratios within one run.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `core` a command of its own."""
+
+
+@app.command("core")
+def core(
+    users: Annotated[
+        int | None, typer.Option("--users", min=4, help="Profiles drawn against the server (default 500).")
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Small sizes, to see that it runs; the goals are not meant for them."),
+    ] = False,
+    page: Annotated[Path | None, typer.Option("--out", help="Markdown file to write.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what Limner adds around model calls, how fast it starts, and whether memory stays flat.
+
+    Needs no key, no weights and no network: model calls go to a server on loopback.
+
+    Example:  limner bench core --out docs/benchmarks/core.md
+    """
+    from rich.table import Table
+
+    from ..evals.bench_core import QUICK, Sizes, run_core
+    from ..evals.bench_report import as_markdown, cells
+
+    sizes = QUICK if quick else Sizes()
+    sizes = replace(sizes, users=users or sizes.users)
+    words = ["limner bench core", *(["--quick"] if quick else []), *([f"--users {users}"] if users else [])]
+    with err.status("starting") as status:
+        report = run_core(sizes, command=" ".join(words), notice=status.update)
+    if page is not None:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(as_markdown(report), encoding="utf-8")
+    if wants_json(as_json):
+        return print_json(report.as_json())
+    table = Table("measure", "value", "lowest to highest", "n", "goal", "met")
+    for measure in report.measures:
+        table.add_row(*cells(measure))
+    out.print(table)
+    if page is not None:
+        out.print(f"written to {page}", markup=False, highlight=False)
