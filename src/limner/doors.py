@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .settings import NO_MODEL, Settings
+from .settings import EMBEDDED, NO_MODEL, ChatSettings, Settings
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -63,7 +63,10 @@ async def open_doors(
     store = await open_store(folder=settings.store, database_url=url, tenant=settings.tenant)
     _close_with(stack, store)
     embedder = open_embedder(
-        settings.embedder, models_dir=settings.models_dir, chat=settings.chat, store=store
+        settings.embedder, models_dir=settings.models_dir,
+        chat=settings.chat,
+        store=store,
+        chat_model=settings.model,
     )
     _close_with(stack, embedder)
     catalogue = await open_catalogue(
@@ -78,9 +81,16 @@ async def open_doors(
         open_checkpointer(folder=settings.store, database_url=url, state_types=STATE_TYPES)
     )
     if chat is None and settings.model != NO_MODEL:
-        chat = LiteLLMChat(settings.model, settings.chat, models_dir=settings.models_dir)
+        chat = LiteLLMChat(settings.model, _chat_settings(settings), models_dir=settings.models_dir)
         _close_with(stack, chat)
     return Doors(store=store, embedder=embedder, catalogue=catalogue, chat=chat, saver=saver)
+
+
+def _chat_settings(settings: Settings) -> ChatSettings:
+    """Keep few calls waiting inside the embedded model: waiting there counts against a call's timeout."""
+    if not settings.model.startswith(EMBEDDED):
+        return settings.chat
+    return settings.chat.model_copy(update={"concurrency": 2 * settings.chat.parallel})
 
 
 def _close_with(stack: AsyncExitStack, door: Closable) -> None:
