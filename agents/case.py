@@ -129,6 +129,9 @@ class Case:
     offers: dict[str, list[str]] = field(default_factory=dict[str, list[str]], init=False, compare=False)
     """Memory of `offered_phrases`, by event id."""
 
+    content_words: dict[str, set[str]] = field(default_factory=dict[str, set[str]], init=False, compare=False)
+    """Memory of the words that `Evidence` compares sentences with, by event id."""
+
     _phrases: dict[str, Phrases] = field(default_factory=dict[str, Phrases], init=False, compare=False)
 
     @property

@@ -31,7 +31,6 @@ class Evidence:
 
     def __init__(self, case: Case, quoted: Mapping[str, FloatArray]) -> None:
         self._case, self._quoted = case, quoted
-        self._words: dict[str, set[str]] = {}
         self._events = {event.event_id: event for event in case.visible}
 
     def support(self, sentence: str, vector: FloatArray, event_ids: Iterable[str]) -> float:
@@ -54,10 +53,12 @@ class Evidence:
         return max(coverage, *(self._cosine(vector, self._events[event_id]) for event_id in known))
 
     def _words_of(self, event_id: str) -> set[str]:
-        if event_id not in self._words:
-            text = event_text(self._events[event_id], self._case.items)
-            self._words[event_id] = _content(text, self._case.language)
-        return self._words[event_id]
+        words = self._case.content_words
+        if event_id not in words:
+            words[event_id] = _content(
+                event_text(self._events[event_id], self._case.items), self._case.language
+            )
+        return words[event_id]
 
     def _cosine(self, vector: FloatArray, event: Interaction) -> float:
         known = (self._case.vectors.get(event.item_id or ""), self._quoted.get(event.event_id))

@@ -1,5 +1,7 @@
 """What a profile was drawn from, in one hash."""
 
+from functools import cache
+
 from ..models import content_hash
 from ..tools.prompt import load_prompt, prompt_names
 from .case import Case
@@ -14,7 +16,12 @@ def critic_version(deps: Deps) -> str:
 
 def prompt_versions() -> dict[str, int]:
     """Return the version of every prompt."""
-    return {name: load_prompt(name).version for name in prompt_names()}
+    return dict(_versions())
+
+
+@cache
+def _versions() -> tuple[tuple[str, int], ...]:
+    return tuple((name, load_prompt(name).version) for name in prompt_names())
 
 
 def fingerprint_of(deps: Deps, case: Case) -> str:

@@ -1,6 +1,7 @@
 """Every draft of a run as a row of the log, ready for offline learning."""
 
 import json
+from typing import NamedTuple
 
 from ..models import Message, Rollout, content_hash
 from ..tools.reward import FLOOR
@@ -9,16 +10,30 @@ from .fingerprint import critic_version
 from .state import Deps, Draft, State
 
 
+class _Round(NamedTuple):
+    """What the drafts of one round have in common."""
+
+    messages: tuple[Message, ...]
+    group_key: str
+
+
 def rollouts_of(deps: Deps, case: Case, state: State) -> list[Rollout]:
     """Return one rollout for each draft, the extractive floor and unreadable ones included."""
-    prompts = state["prompts"]
-    return [_rollout(deps, case, state, draft, prompts.get(draft.round, ())) for draft in state["drafts"]]
-
-
-def _rollout(deps: Deps, case: Case, state: State, draft: Draft, messages: tuple[Message, ...]) -> Rollout:
-    chosen = (draft.round, draft.draft_ix) == (state["best"].round, state["best"].draft_ix)
     version = critic_version(deps)
+    rounds = {
+        round_: _Round(messages, _group_key(case, state, messages, version))
+        for round_, messages in {-1: (), **state["prompts"]}.items()
+    }
+    return [_rollout(deps, case, state, draft, rounds[draft.round], version) for draft in state["drafts"]]
+
+
+def _group_key(case: Case, state: State, messages: tuple[Message, ...], version: str) -> str:
     prompt = json.dumps([message.model_dump() for message in messages])
+    return content_hash(state["user_id"], prompt, version, case.neg_seed)
+
+
+def _rollout(deps: Deps, case: Case, state: State, draft: Draft, asked: _Round, version: str) -> Rollout:
+    chosen = (draft.round, draft.draft_ix) == (state["best"].round, state["best"].draft_ix)
     unread = {} if draft.round < 0 else {"malformed": 1.0, "total": FLOOR}
     return Rollout(
         rollout_id=content_hash(state["run_id"], draft.round, draft.draft_ix),
@@ -27,8 +42,8 @@ def _rollout(deps: Deps, case: Case, state: State, draft: Draft, messages: tuple
         item_id=state.get("item_id"),
         round=draft.round,
         draft_ix=draft.draft_ix,
-        group_key=content_hash(state["user_id"], prompt, version, case.neg_seed),
-        messages=messages,
+        group_key=asked.group_key,
+        messages=asked.messages,
         completion=draft.completion,
         profile_text=draft.text,
         facets=draft.facets,

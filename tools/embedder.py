@@ -51,11 +51,13 @@ class HashingEmbedder:
         self.texts.extend(texts)
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
+            sums = [0.0] * self.dimension
             for word in text.casefold().split():
                 place, sign = _feature(word)
-                vectors[row, place % self.dimension] += sign
-            if not vectors[row].any():
-                vectors[row, 0] = 1.0
+                sums[place % self.dimension] += sign
+            if not any(sums):
+                sums[0] = 1.0
+            vectors[row] = sums
         unit: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return unit
 

@@ -17,7 +17,7 @@ Every term is a pure function, bounded to [0, 1], and logged on its own:
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -237,7 +237,7 @@ def leak_penalty(text: str, targets: Sequence[str], known: str) -> float:
         >>> leak_penalty("Likes long walks home.", ["The Long Way Home"], "")
         0.0
     """
-    folded, seen = _fold(text), _fold(known)
+    folded, seen = _fold(text), _fold_history(known)
     titles = (_fold(target) for target in targets)
     spelled = any(title in folded and title not in seen for title in titles if len(title) > len("  abc"))
     return float(spelled or bool(_RATING.search(text)))
@@ -248,6 +248,12 @@ def _fold(text: str) -> str:
     without_year = re.sub(r"\(\d{4}\)", " ", text.casefold())
     words = " ".join(re.findall(r"\w+", without_year))
     return f" {words} "
+
+
+@lru_cache(maxsize=64)
+def _fold_history(text: str) -> str:
+    """Fold a text that all drafts of a run are compared with."""
+    return _fold(text)
 
 
 def total_reward(terms: Mapping[str, float], weights: RewardWeights) -> float:

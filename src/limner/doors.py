@@ -63,7 +63,8 @@ async def open_doors(
     store = await open_store(folder=settings.store, database_url=url, tenant=settings.tenant)
     _close_with(stack, store)
     embedder = open_embedder(
-        settings.embedder, models_dir=settings.models_dir,
+        settings.embedder,
+        models_dir=settings.models_dir,
         chat=settings.chat,
         store=store,
         chat_model=settings.model,

@@ -60,7 +60,7 @@ def import_data(
         try:
             with Progress(
                 TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rows]} rows"),
-                console=err, transient=True,
+                console=err, transient=True, disable=not err.is_terminal,
             ) as bar:  # fmt: skip
                 task = bar.add_task("import", total=1.0, rows=0)
 
@@ -90,6 +90,7 @@ def import_data(
             f"{report['file']} ({report['form']}): {report['rows']} rows, {report['added']} events added, "
             f"{report['repeated']} repeated, {report['items']} items, {report['rejected']} rejected",
             highlight=False,
+            soft_wrap=True,
         )
         if report["rejected"]:
             out.print(

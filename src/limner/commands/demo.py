@@ -11,11 +11,11 @@ from ..errors import LimnerError
 from ..face import Limner
 from ..models import Interaction, Item, Profile, Rollout, Usage
 from .common import JsonOption, ModelOption, err, out, print_json, run, settings_for, wants_json
-from .portraits import print_profile
+from .portraits import evidence_titles, print_profile
 from .progress import BatchProgress, index_progress
 
 _SHOWN = 4
-_USERS = 12
+_USERS = 8
 
 
 def demo(
@@ -72,7 +72,7 @@ async def _draw(limner: Limner, users: list[str], as_json: bool) -> list[Profile
             if outcome.profile:
                 drawn[outcome.user_id] = outcome.profile
                 if not as_json and len(drawn) <= _SHOWN:
-                    print_profile(outcome.profile)
+                    print_profile(outcome.profile, await evidence_titles(limner.doors.store, outcome.profile))
     if failed and not drawn:
         raise failed
     return [drawn[user] for user in users if user in drawn]

@@ -22,7 +22,7 @@ from .common import (
     settings_for,
     wants_json,
 )
-from .portraits import print_pair, print_profile
+from .portraits import evidence_titles, print_pair, print_profile
 from .progress import BatchProgress, index_progress
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ async def _draw(
             outcomes.append(outcome)
             progress.advance(outcome)
             if outcome.profile and not as_json:
-                print_profile(outcome.profile)
+                print_profile(outcome.profile, await evidence_titles(limner.doors.store, outcome.profile))
     drawn = {outcome.user_id: outcome.profile for outcome in outcomes if outcome.profile}
     if as_json:
         print_json([drawn[user].model_dump(mode="json") for user in users if user in drawn])
@@ -154,7 +154,7 @@ def show(
     as_json = wants_json(as_json)
     settings = settings_for(store)
 
-    async def work() -> Profile:
+    async def work() -> tuple[Profile, dict[str, str]]:
         from ..tools.sql_store import open_store
 
         url = settings.database_url.get_secret_value() if settings.database_url else None
@@ -163,18 +163,18 @@ def show(
             found = await opened.profile(user, version=version)
             if found is None and not await opened.has_user(user):
                 raise UnknownUserError(user)
+            if found is None:
+                wanted = f"version {version}" if version else "portrait"
+                raise InputError(f"user_id={user!r} has no {wanted} yet; run `limner profile {user}`")
+            return found, await evidence_titles(opened, found)
         finally:
             await opened.aclose()
-        if found is None:
-            wanted = f"version {version}" if version else "portrait"
-            raise InputError(f"user_id={user!r} has no {wanted} yet; run `limner profile {user}`")
-        return found
 
-    found = run(work, as_json=as_json)
+    found, titles = run(work, as_json=as_json)
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
-        print_profile(found)
+        print_profile(found, titles)
 
 
 async def _first_users(limner: Limner, limit: int | None) -> list[str]:
@@ -214,13 +214,14 @@ def _print_estimate(estimate: "Estimate", settings: Settings, as_json: bool) -> 
         f"{low:,} to {high:,} calls, about {estimate.prompt_tokens:,} tokens read and at most "
         f"{estimate.completion_tokens:,} written, {cost}",
         highlight=False,
+        soft_wrap=True,
     )
 
 
 def _report_failures(outcomes: list[Outcome]) -> None:
     failed = [outcome for outcome in outcomes if outcome.error]
     for outcome in failed[:10]:
-        err.print(f"{outcome.user_id}: {outcome.error}", markup=False, highlight=False)
+        err.print(f"{outcome.user_id}: {outcome.error}", markup=False, highlight=False, soft_wrap=True)
     if len(failed) > 10:
         err.print(f"… and {len(failed) - 10} more")
     if failed:

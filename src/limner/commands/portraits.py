@@ -1,5 +1,8 @@
 """How portraits and pairs look in a terminal."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from rich.console import Group
 from rich.markup import escape
 from rich.panel import Panel
@@ -8,14 +11,35 @@ from rich.text import Text
 from ..models import Pair, Profile, Usage
 from .common import out
 
+if TYPE_CHECKING:
+    from ..tools.store import Store
 
-def print_profile(profile: Profile) -> None:
-    """Print a portrait with its evidence."""
-    titles = {event.event_id: event.title for event in profile.recent}
+_WORDS = 60
+
+
+async def evidence_titles(store: "Store", profile: Profile) -> dict[str, str]:
+    """Return what a portrait's evidence is called, by event id."""
+    cited = {event_id for claim in profile.claims for event_id in claim.evidence}
+    events = [
+        event
+        for event in await store.history(profile.user_id, as_of=profile.as_of)
+        if event.event_id in cited
+    ]
+    items = await store.items([event.item_id for event in events if event.item_id])
+    return {
+        event.event_id: items[event.item_id].title
+        if event.item_id in items
+        else (event.text or event.kind)[:_WORDS]
+        for event in events
+    }
+
+
+def print_profile(profile: Profile, titles: Mapping[str, str]) -> None:
+    """Print a portrait with its evidence, called by `titles`."""
     lines = [Text(profile.text, style="bold"), Text("")]
     for claim in profile.claims:
         lines.append(Text(f"• {claim.text}"))
-        cited = [titles.get(event_id, event_id[:8]) for event_id in claim.evidence]
+        cited = [titles.get(event_id, event_id) for event_id in claim.evidence]
         lines.append(Text(f"  {claim.confidence:.2f}  {', '.join(cited)}", style="dim"))
     recent = ", ".join(event.title for event in profile.recent[:3])
     lines.append(Text(f"\nlately: {recent}", style="dim"))

@@ -24,6 +24,7 @@ class BatchProgress:
             TimeRemainingColumn(),
             console=err,
             transient=True,
+            disable=not err.is_terminal,
         )
         self._task = self._bar.add_task(label, total=total, detail="")
         self._spent = Usage()
@@ -61,6 +62,7 @@ def index_progress() -> Generator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
         console=err,
         transient=True,
+        disable=not err.is_terminal,
     ) as bar:
         task = bar.add_task("index", total=None, visible=False)
 
