@@ -20,6 +20,7 @@ from .lexicon import item_phrases, review_phrases
 MOST_EVENTS = 400
 """Interactions read per run, newest first; older ones live on in the cues drawn from them."""
 
+_FELT: dict[Polarity, str] = {"like": "liked", "dislike": "disliked", "neutral": "so-so"}
 _LIKE_FROM = 0.65
 _DISLIKE_TO = 0.4
 
@@ -168,7 +169,8 @@ class Case:
         """Return visible interactions as prompts show them."""
         refs = self.refs()
         return [
-            EventLine(refs[event.event_id], describe_event(event, self.items, lengths)) for event in events
+            EventLine(refs[event.event_id], describe_event(event, self.items, self.polarity(event), lengths))
+            for event in events
         ]
 
     def labels(self, event: Interaction) -> list[str]:
@@ -225,8 +227,11 @@ def split_history(
     return Split(visible, held, tuple(item_id for item_id in positives if item_id))
 
 
-def describe_event(event: Interaction, items: Mapping[str, Item], lengths: Lengths) -> str:
-    """Return one interaction in one line: title, labels, rating, quoted words."""
+def describe_event(event: Interaction, items: Mapping[str, Item], felt: Polarity, lengths: Lengths) -> str:
+    """Return one interaction in one line: title, labels, whether it pleased, quoted words.
+
+    Ratings are shown as words, so that a draft cannot repeat a number that it must not spell.
+    """
     item = items.get(event.item_id) if event.item_id else None
     parts: list[str] = []
     if item:
@@ -234,7 +239,7 @@ def describe_event(event: Interaction, items: Mapping[str, Item], lengths: Lengt
         labels = ", ".join([*item.categories, *item.tags])[: lengths.labels]
         parts.append(f"{title} ({labels})" if labels else title)
     if event.rating is not None:
-        parts.append(f"rated {event.rating:g}")
+        parts.append(_FELT[felt])
     if event.text:
         quote = " ".join(event.text.split())[: lengths.quote].replace('"', "'")
         parts.append(f'wrote: "{quote}"')

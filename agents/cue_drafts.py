@@ -1,6 +1,7 @@
 """Cues: the schema a model fills, how its answer is read, and the same without a model."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -73,6 +74,7 @@ def read_cues(case: Case, events: Sequence[Interaction], answer: CueList) -> lis
     """Turn a model's notes into cues; a rating overrules a polarity that contradicts it."""
     by_ref = {ref: event_id for event_id, ref in case.refs().items()}
     by_id = {event.event_id: event for event in events}
+    read_to = max(place_of(event) for event in events)
     cues: dict[str, Cue] = {}
     for note in answer.cues:
         event = by_id.get(by_ref.get(note.ref, ""))
@@ -82,8 +84,13 @@ def read_cues(case: Case, events: Sequence[Interaction], answer: CueList) -> lis
         rated: Polarity = case.polarity(event) if event.rating is not None else "neutral"
         polarity = (note.polarity or rated) if rated == "neutral" else rated
         cue = make_cue(case, theme, polarity, (event.event_id,), text=" ".join(note.note.split()) or theme)
-        cues[cue.cue_id] = cue
+        cues[cue.cue_id] = cue.model_copy(update={"read_to": read_to})
     return list(cues.values())
+
+
+def place_of(event: Interaction) -> tuple[datetime, str]:
+    """Return what histories are ordered by."""
+    return event.at, event.event_id
 
 
 def extractive_cues(case: Case, events: Sequence[Interaction], lexicon: Lexicon) -> list[Cue]:

@@ -11,7 +11,7 @@ from .build_form import form_of
 from .case import Case
 from .cue_drafts import extractive_cues
 from .extract_cues import PROMPT as CUES
-from .extract_cues import TOKENS_PER_CUE
+from .extract_cues import TOKENS_PER_CUE, known_cues
 from .fingerprint import fingerprint_of
 from .state import LENGTHS, Deps, State
 
@@ -87,8 +87,8 @@ async def _estimate_one(deps: Deps, user_id: str, as_of: datetime) -> Estimate:
 
 async def _count(deps: Deps, case: Case, state: State) -> Estimate:
     drafting = deps.settings.drafting
-    done = await deps.store.cued_events(case.subject)
-    new = [event for event in case.visible if event.event_id not in done][-drafting.cue_history :]
+    known = await known_cues(deps, case)
+    new = known.new[-drafting.cue_history :]
     batches = [new[start : start + drafting.cue_batch] for start in range(0, len(new), drafting.cue_batch)]
     cue_prompts = [
         CUES.render(
@@ -98,7 +98,7 @@ async def _count(deps: Deps, case: Case, state: State) -> Estimate:
         )
         for batch in batches
     ]
-    state["cues"] = [*await deps.store.cues(case.subject), *extractive_cues(case, new, deps.lexicon)]
+    state["cues"] = [*known.cues, *extractive_cues(case, new, deps.lexicon)]
     form = form_of(case, state, deps)
     draft = form.request(advice="", best=None).messages
     drafts = drafting.drafts if case.has_exam else 1

@@ -15,7 +15,7 @@ from ..tools.prompt import load_prompt
 from .build_case import case_of
 from .calling import Answer, ask_as, make_request, usage_of
 from .case import Case
-from .cue_drafts import CueList, cue_schema, extractive_cues, read_cues
+from .cue_drafts import CueList, cue_schema, extractive_cues, place_of, read_cues
 from .fingerprint import fingerprint_of
 from .state import LENGTHS, Deps, State
 
@@ -72,8 +72,8 @@ async def extract_cues(state: State, runtime: Runtime[Deps]) -> Update:
 
 
 async def _note_side(deps: Deps, case: Case, subject: str) -> Noted:
-    done = await deps.store.cued_events(case.subject)
-    new = [event for event in case.visible if event.event_id not in done]
+    known = await known_cues(deps, case)
+    new = known.new
     drafting = deps.settings.drafting
     read_by_model = new[-drafting.cue_history :] if deps.chat else []
     batches = [
@@ -87,8 +87,9 @@ async def _note_side(deps: Deps, case: Case, subject: str) -> Noted:
         fresh += _read_batch(deps, case, batch, answer)
     if new:
         await deps.store.add_cues(case.subject, fresh, [event.event_id for event in new])
+        known = await known_cues(deps, case)
     return Noted(
-        await _visible_cues(deps, case),
+        known.cues,
         usage_of(answers),
         sorted({answer.note for answer in answers if answer.note}),
         any(answer.exhausted for answer in answers),
@@ -119,7 +120,30 @@ def _read_batch(deps: Deps, case: Case, batch: Sequence[Interaction], answer: An
     return cues + extractive_cues(case, left, deps.lexicon)
 
 
-async def _visible_cues(deps: Deps, case: Case) -> list[Cue]:
-    """Load the cues that rest on visible interactions only, so that none tells what is held back."""
+class Known(NamedTuple):
+    """What a subject's cues say already, as far as a portrait of this moment may know."""
+
+    cues: list[Cue]
+    """Those whose writers had read visible interactions only, so that none tells what is held back."""
+
+    new: list[Interaction]
+    """Visible interactions to be cued: never read, or cited only by cues that may tell too much."""
+
+
+async def known_cues(deps: Deps, case: Case) -> Known:
+    """Load a subject's cues and tell which interactions they leave out."""
+    done = await deps.store.cued_events(case.subject)
+    if not done or not case.visible:
+        return Known([], list(case.visible))
     visible = {event.event_id for event in case.visible}
-    return [cue for cue in await deps.store.cues(case.subject) if visible.issuperset(cue.evidence)]
+    last = place_of(case.visible[-1])
+    cues: list[Cue] = []
+    late: set[str] = set()
+    for cue in await deps.store.cues(case.subject):
+        if visible.issuperset(cue.evidence) and (cue.read_to is None or cue.read_to <= last):
+            cues.append(cue)
+        else:
+            late.update(cue.evidence)
+    cited = {event_id for cue in cues for event_id in cue.evidence}
+    left = [event for event in case.visible if event.event_id not in done or event.event_id in late - cited]
+    return Known(cues, left)

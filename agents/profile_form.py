@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from ..models import Claim, Cue, Facet, Interaction
+from ..models import Claim, Cue, Facet, Interaction, Polarity
 from ..tools.prompt import load_prompt
 from .case import Case
 from .form import DraftRequest
@@ -33,9 +33,6 @@ class FacetDraft(BaseModel):
     theme: str
     """The interest in one to three words."""
 
-    polarity: Literal["like", "dislike"]
-    """Whether the person is drawn to it."""
-
     sentence: str
     """One sentence about the interest."""
 
@@ -43,8 +40,11 @@ class FacetDraft(BaseModel):
 class ProfileDraft(BaseModel):
     """A model's draft in the free style."""
 
-    facets: list[FacetDraft]
-    """The sentences."""
+    likes: list[FacetDraft] = []
+    """Sentences about what draws the person."""
+
+    dislikes: list[FacetDraft] = []
+    """Sentences about what puts the person off."""
 
 
 class Sentences(NamedTuple):
@@ -98,11 +98,16 @@ class ProfileForm:
 
     def floor(self, now: datetime) -> Draft:
         """Write each theme's best phrases in a fixed sentence, without a model."""
-        facets = [
-            Facet(name=theme.name, text=_compose(theme, self._case.language, place), polarity=theme.polarity)
+        written = [
+            (
+                theme,
+                Facet(
+                    name=theme.name, text=_compose(theme, self._case.language, place), polarity=theme.polarity
+                ),
+            )
             for place, theme in enumerate(self._themes)
         ]
-        read = cite_phrases(self._case, self._themes, facets)
+        read = _cite(self._case, written)
         return Draft(round=-1, draft_ix=0, facets=read.facets, claims=read.claims, at=now)
 
     def request(self, *, advice: str, best: Draft | None) -> DraftRequest:
@@ -149,59 +154,69 @@ class ProfileForm:
 
 
 def _free_schema(case: Case, deps: Deps) -> dict[str, Any]:
-    refs = [line.ref for line in case.lines(case.visible[-_EVENTS_SHOWN["free"] :])]
+    """Offer liked entries as evidence of likes, disliked ones of dislikes, and the rest for both."""
+    shown = case.visible[-_EVENTS_SHOWN["free"] :]
+    refs = case.refs()
+    liked = [refs[event.event_id] for event in shown if case.polarity(event) != "dislike"]
+    disliked = [refs[event.event_id] for event in shown if case.polarity(event) == "dislike"]
+    most = deps.settings.drafting.facets
+    lists: dict[str, Any] = {}
+    if liked:
+        lists["likes"] = _sentences(liked, fewest=min(2, most), most=max(1, most - bool(disliked)))
+    if disliked:
+        lists["dislikes"] = _sentences(disliked, fewest=1, most=1)
+    return object_schema(lists)
+
+
+def _sentences(refs: Sequence[str], *, fewest: int, most: int) -> dict[str, Any]:
     sentence = object_schema(
         {
             "evidence": {
                 "type": "array",
-                "items": {"type": "string", "enum": refs},
+                "items": {"type": "string", "enum": list(refs)},
                 "minItems": 1,
                 "maxItems": _MOST_EVIDENCE,
             },
             "theme": {"type": "string", "minLength": 3, "maxLength": 40},
-            "polarity": {"type": "string", "enum": ["like", "dislike"]},
             "sentence": {"type": "string", "minLength": 15, "maxLength": _SENTENCE_CHARACTERS},
         }
     )
-    most = deps.settings.drafting.facets
-    return object_schema(
-        {"facets": {"type": "array", "items": sentence, "minItems": min(2, most), "maxItems": most}}
-    )
+    return {"type": "array", "items": sentence, "minItems": min(fewest, most), "maxItems": most}
 
 
 def _read_free(case: Case, answer: Mapping[str, Any]) -> Sentences:
     by_ref = {ref: event_id for event_id, ref in case.refs().items()}
+    draft = ProfileDraft.model_validate(answer)
+    written: list[tuple[FacetDraft, Polarity]] = [(facet, "like") for facet in draft.likes]
+    written += [(facet, "dislike") for facet in draft.dislikes]
     facets: list[Facet] = []
     claims: list[Claim] = []
-    for written in ProfileDraft.model_validate(answer).facets:
-        text = " ".join(written.sentence.split())
-        if not text or any(text == facet.text for facet in facets):
+    for facet, polarity in written:
+        text = " ".join(facet.sentence.split())
+        if not text or any(text == known.text for known in facets):
             continue
-        evidence = tuple(dict.fromkeys(by_ref[ref] for ref in written.evidence if ref in by_ref))
-        facets.append(Facet(name=written.theme.strip().casefold(), text=text, polarity=written.polarity))
+        evidence = tuple(dict.fromkeys(by_ref[ref] for ref in facet.evidence if ref in by_ref))
+        facets.append(Facet(name=facet.theme.strip().casefold(), text=text, polarity=polarity))
         claims.append(Claim(text=text, evidence=evidence, confidence=0.0))
     return Sentences(tuple(facets), tuple(claims))
 
 
 def _read_lexicon(themes: Sequence[Theme], case: Case, answer: Mapping[str, Any]) -> Sentences:
-    facets = [
-        Facet(name=theme.name, text=" ".join(str(answer[name]).split()), polarity=theme.polarity)
+    written = [
+        (theme, Facet(name=theme.name, text=" ".join(str(answer[name]).split()), polarity=theme.polarity))
         for name, theme in _named(themes)
         if answer.get(name)
     ]
-    return cite_phrases(case, themes, facets)
+    return _cite(case, written)
 
 
-def cite_phrases(case: Case, themes: Sequence[Theme], facets: Sequence[Facet]) -> Sentences:
-    """Cite, for each sentence, the interactions whose phrases it uses; most phrases first, newest first."""
-    events_of = {theme.name: theme for theme in themes}
+def _cite(case: Case, written: Sequence[tuple[Theme, Facet]]) -> Sentences:
+    """Cite, for each sentence, the interactions of its theme whose phrases it uses."""
     claims = [
-        Claim(
-            text=facet.text, evidence=citing(case, events_of[facet.name].events, facet.text), confidence=0.0
-        )
-        for facet in facets
+        Claim(text=facet.text, evidence=citing(case, theme.events, facet.text), confidence=0.0)
+        for theme, facet in written
     ]
-    return Sentences(tuple(facets), tuple(claims))
+    return Sentences(tuple(facet for _, facet in written), tuple(claims))
 
 
 def citing(case: Case, events: Sequence[Interaction], sentence: str) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..errors import LimnerError
+
 PACKAGES = ("limner", "litellm", "langgraph", "chromadb", "sqlalchemy", "pydantic", "openai")
 
 Notice = Callable[[str], None]
@@ -102,8 +104,17 @@ class Report:
         return asdict(self)
 
 
-class WorkerError(RuntimeError):
+class MeasurementError(LimnerError):
     """A measurement ended without a result."""
+
+    code = "measurement_failed"
+
+    def __init__(self, step: str, reason: str) -> None:
+        self.step, self.reason = step, reason
+        super().__init__(step, reason)
+
+    def __str__(self) -> str:
+        return f"step {self.step!r} of the benchmark ended without a result: {self.reason}"
 
 
 def run_core(sizes: Sizes, *, command: str, notice: Notice = lambda _: None) -> Report:
@@ -246,12 +257,13 @@ def work(step: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Run one step of `bench_worker` and return what it found.
 
     Raises:
-        WorkerError: It failed; the message has the end of what it said.
+        MeasurementError: It failed; the message has the last line of what it said.
     """
     command = [sys.executable, "-m", "limner.evals.bench_worker", step, json.dumps(given)]
-    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment())
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=clean_environment())
     if done.returncode:
-        raise WorkerError(f"{step} failed: {done.stderr.strip()[-2000:]}")
+        said = done.stderr.strip().splitlines()
+        raise MeasurementError(step, said[-1] if said else f"exit status {done.returncode}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -8,7 +8,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ..face import Limner
 from ..settings import ChatSettings, DraftingSettings, Settings
 from .bench_world import invent_histories, invent_items, user_ids
 
-Step = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+Step = Callable[[Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
 
 KEY = "none"
 _WARM_UP = 4

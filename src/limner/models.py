@@ -142,6 +142,10 @@ class Cue(Record):
     weight: Annotated[float, Field(ge=0.0)] = 1.0
     """How much it counts; the number of supporting interactions unless a source says otherwise."""
 
+    read_to: tuple[Moment, str] | None = None
+    """Moment and event id of the newest interaction its writer had read, cited or not; a portrait of an earlier
+    moment does not use it. Absent if it rests on `evidence` alone."""
+
 
 class Facet(Record):
     """One interest of a user in one sentence, embedded on its own."""

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .common import JsonOption, err, out, print_json, wants_json
+from ..errors import LimnerError
+from .common import JsonOption, err, fail, out, print_json, wants_json
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed, as ratios within one run.")
 
@@ -42,12 +43,16 @@ def core(
     sizes = QUICK if quick else Sizes()
     sizes = replace(sizes, users=users or sizes.users)
     words = ["limner bench core", *(["--quick"] if quick else []), *([f"--users {users}"] if users else [])]
-    with err.status("starting") as status:
-        report = run_core(sizes, command=" ".join(words), notice=status.update)
+    as_json = wants_json(as_json)
+    try:
+        with err.status("starting") as status:
+            report = run_core(sizes, command=" ".join(words), notice=status.update)
+    except LimnerError as error:
+        fail(error, as_json=as_json)
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(as_markdown(report), encoding="utf-8")
-    if wants_json(as_json):
+    if as_json:
         return print_json(report.as_json())
     table = Table("measure", "value", "lowest to highest", "n", "goal", "met")
     for measure in report.measures:
