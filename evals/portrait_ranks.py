@@ -28,7 +28,7 @@ from ..tools.embedder import Embedder, FloatArray
 from ..tools.late_interaction import mid_ranks, score_items
 
 STAGES = ("extractive", "first draft", "best first draft", "best with revisions", "published")
-_FEWEST = 6
+_FEWEST = 4
 _BOOTSTRAPS = 2000
 
 
