@@ -38,6 +38,7 @@ async def sample_drafts(deps: Deps, form: Form, request: DraftRequest, *, count:
                     seed=seed,
                     temperature=deps.settings.drafting.temperature,
                     top_p=deps.settings.drafting.top_p,
+                    top_logprobs=int(deps.logprobs),
                 ),
             )
             for seed in seeds

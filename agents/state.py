@@ -131,6 +131,9 @@ class Deps:
     clock: Clock
     lexicon: Lexicon
     audience: Audience
+    logprobs: bool = False
+    """Whether drafts are asked for with log-probabilities."""
+
     style: Style = "free"
     cases: "OrderedDict[str, Case]" = field(default_factory=OrderedDict["str", "Case"])
     """Material of the runs in flight, so that nodes do not read it again; rebuilt after a resume."""

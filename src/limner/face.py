@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import ValidationError
-
-from .errors import BadRowError, LimnerError
+from .errors import LimnerError
 from .models import Interaction, Item, Pair, Profile, Rollout
+from .rows import read_event, read_item
 from .settings import EMBEDDED, NO_MODEL, Settings, load_settings
 from .streaming import bounded
 
@@ -122,7 +121,20 @@ class Limner:
             BadRowError: An event is not valid; nothing was recorded.
         """
         return await self.doors.store.record(
-            [_event(user_id, row, ix) for ix, row in enumerate(events, start=1)]
+            [read_event(user_id, row, ix) for ix, row in enumerate(events, start=1)]
+        )
+
+    async def record_many(self, events: Iterable[Interaction | Mapping[str, Any]]) -> "Recorded":
+        """Keep what several users did, in one durable write; see `record`.
+
+        Args:
+            events: Interactions, or mappings with their fields; each names its user.
+
+        Raises:
+            BadRowError: An event is not valid; nothing was recorded.
+        """
+        return await self.doors.store.record(
+            [read_event(None, row, ix) for ix, row in enumerate(events, start=1)]
         )
 
     async def add_items(self, items: Iterable[Item | Mapping[str, Any]]) -> int:
@@ -131,7 +143,7 @@ class Limner:
         Raises:
             BadRowError: An item is not valid; nothing was written.
         """
-        valid = [_item(row, ix) for ix, row in enumerate(items, start=1)]
+        valid = [read_item(row, ix) for ix, row in enumerate(items, start=1)]
         changed = await self.doors.store.put_items(valid)
         await self.doors.catalogue.upsert(valid)
         self._drawing = None
@@ -358,6 +370,7 @@ class Limner:
                 last=drafting.recent,
                 seed=drafting.seed,
             ),
+            logprobs=embedded if drafting.logprobs is None else drafting.logprobs,
             style=drafting.style if drafting.style != "auto" else "lexicon" if embedded else "free",
         )
         cached = CachedChat(doors.chat, doors.store) if doors.chat else None
@@ -394,28 +407,3 @@ class Limner:
         from .tools.clock import SystemClock
 
         return (self._given_clock or SystemClock()).now()
-
-
-def _event(user_id: str, row: Interaction | Mapping[str, Any], ix: int) -> Interaction:
-    try:
-        event = (
-            row if isinstance(row, Interaction) else Interaction.model_validate({"user_id": user_id, **row})
-        )
-    except ValidationError as error:
-        raise _bad_row(ix, error) from error
-    if event.user_id != user_id:
-        raise BadRowError("record", ix, "user_id", f"is {event.user_id!r}, but the call is for {user_id!r}")
-    return event
-
-
-def _item(row: Item | Mapping[str, Any], ix: int) -> Item:
-    try:
-        return row if isinstance(row, Item) else Item.model_validate(row)
-    except ValidationError as error:
-        raise _bad_row(ix, error) from error
-
-
-def _bad_row(ix: int, error: ValidationError) -> BadRowError:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"]) or "row"
-    return BadRowError("argument", ix, field, f"{first['msg']}, got {first['input']!r}")

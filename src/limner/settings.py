@@ -111,6 +111,9 @@ class DraftingSettings(Section):
     top_p: PositiveFloat = 0.95
     """Nucleus mass of drafts."""
 
+    logprobs: bool | None = None
+    """Ask for the log-probabilities of drafts, for offline learning; absent: of embedded models only."""
+
     facets: PositiveInt = 4
     """Sentences in a portrait at most."""
 

@@ -56,6 +56,10 @@ class LimnerSync:
         call = partial(self._limner.record, user_id, events)
         return self._portal.call(call)
 
+    def record_many(self, events: Iterable[Interaction | Mapping[str, Any]]) -> "Recorded":
+        """See `Limner.record_many`."""
+        return self._portal.call(partial(self._limner.record_many, events))
+
     def add_items(self, items: Iterable[Item | Mapping[str, Any]]) -> int:
         """See `Limner.add_items`."""
         return self._portal.call(partial(self._limner.add_items, items))

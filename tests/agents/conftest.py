@@ -38,6 +38,7 @@ THEMES: dict[str, tuple[str, ...]] = {
 }
 """Theme to what its six items are about; user number k follows theme k and theme k + 1."""
 
+_VERBS = {"likes": "Enjoys", "dislikes": "Avoids"}
 _SORTS = ("handbook", "kit", "course")
 _ENTRY = re.compile(r"^(e\d+): ([^(\n]*)\(([^)\n]*)\)", re.MULTILINE)
 
@@ -214,16 +215,26 @@ def _paint(request: ChatRequest) -> Scripted:
         }
     if request.purpose == "draft_pair":
         return _paint_pair(entries, rng)
-    return {"facets": [_sentence(ref, labels) for ref, labels in rng.sample(entries, min(2, len(entries)))]}
+    return _paint_profile(request, dict(entries), rng)
 
 
-def _sentence(ref: str, labels: list[str]) -> Mapping[str, Any]:
-    return {
-        "evidence": [ref],
-        "theme": labels[0],
-        "polarity": "like",
-        "sentence": f"Enjoys {labels[0]} with {' and '.join(labels[1:])}.",
-    }
+def _paint_profile(
+    request: ChatRequest, labels: Mapping[str, list[str]], rng: random.Random
+) -> Mapping[str, Any]:
+    """Write the sentences that the schema asks for, about entries that it allows."""
+    assert request.json_schema is not None, "drafts have a schema"
+    draft: dict[str, Any] = {}
+    for name, part in request.json_schema["properties"].items():
+        refs = part["items"]["properties"]["evidence"]["items"]["enum"]
+        draft[name] = [
+            {
+                "evidence": [ref],
+                "theme": labels[ref][0],
+                "sentence": f"{_VERBS[name]} {labels[ref][0]} with {' and '.join(labels[ref][1:])}.",
+            }
+            for ref in rng.sample(refs, min(len(refs), part["minItems"]))
+        ]
+    return draft
 
 
 def _paint_pair(entries: list[tuple[str, list[str]]], rng: random.Random) -> Mapping[str, str]:
