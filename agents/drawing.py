@@ -1,8 +1,10 @@
 """Run the graph for one user or pair: skip what is up to date, resume what was interrupted."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -28,6 +30,7 @@ class Drawing:
         self.deps = deps
         self._chat, self._saver, self._tenant = chat, saver, tenant
         self._graph = build_graph(saver)
+        self._turns: WeakValueDictionary[tuple[str, str | None], asyncio.Lock] = WeakValueDictionary()
 
     async def profile(self, user_id: str, *, as_of: datetime, budget: Budget) -> Profile:
         """Return a user's portrait, drawn anew only if anything it rests on has changed.
@@ -37,17 +40,13 @@ class Drawing:
             EmptyHistoryError: Nothing was recorded before `as_of`.
             NoTextError: Nothing in the history has any text.
         """
-        deps = self._deps_for(f"user:{user_id}", budget)
         state = State(user_id=user_id, item_id=None, as_of=as_of, run_id="")
-        case = await build_case(deps, state)
-        fingerprint = fingerprint_of(deps, case)
-        newest = await deps.store.profile(user_id, as_of=as_of)
-        if newest and newest.fingerprint == fingerprint:
-            return newest
-        run_id = content_hash(self._tenant, fingerprint)
-        deps.keep_case(run_id, case)
-        done = await self._run(deps, {**state, "run_id": run_id})
-        return done["profile"]
+        async with self._turn(user_id, None):
+            deps, run_id, fingerprint = await self._open(state, budget)
+            newest = await deps.store.profile(user_id, as_of=as_of)
+            if newest and newest.fingerprint == fingerprint:
+                return newest
+            return (await self._run(deps, {**state, "run_id": run_id}))["profile"]
 
     async def pair(self, user_id: str, item_id: str, *, as_of: datetime, budget: Budget) -> Pair:
         """Write a user profile and an item profile for each other.
@@ -58,13 +57,26 @@ class Drawing:
             EmptyHistoryError: Nothing was recorded before `as_of`.
             NoTextError: One side has no text.
         """
-        deps = self._deps_for(f"user:{user_id}", budget)
         state = State(user_id=user_id, item_id=item_id, as_of=as_of, run_id="")
+        async with self._turn(user_id, item_id):
+            deps, run_id, fingerprint = await self._open(state, budget)
+            newest = await deps.store.pair(user_id, item_id)
+            if newest and newest.fingerprint == fingerprint:
+                return newest
+            return (await self._run(deps, {**state, "run_id": run_id}))["pair"]
+
+    def _turn(self, user_id: str, item_id: str | None) -> asyncio.Lock:
+        """Return the lock of one portrait, so that two callers do not draw it at once."""
+        return self._turns.setdefault((user_id, item_id), asyncio.Lock())
+
+    async def _open(self, state: State, budget: Budget) -> tuple[Deps, str, str]:
+        """Read the material of a run; returns what it may touch, its id and its fingerprint."""
+        deps = self._deps_for(f"user:{state['user_id']}", budget)
         case = await build_case(deps, state)
-        run_id = content_hash(self._tenant, fingerprint_of(deps, case))
+        fingerprint = fingerprint_of(deps, case)
+        run_id = content_hash(self._tenant, fingerprint)
         deps.keep_case(run_id, case)
-        done = await self._run(deps, {**state, "run_id": run_id})
-        return done["pair"]
+        return deps, run_id, fingerprint
 
     def _deps_for(self, subject: str, budget: Budget) -> Deps:
         chat = self._chat.for_subject(subject) if self._chat else None

@@ -71,15 +71,16 @@ def _profile_of(deps: Deps, case: Case, state: State) -> Profile:
         model=best.model if best.round >= 0 else None,
         prompt_versions=prompt_versions(),
         critic_version=critic_version(deps),
-        fingerprint=state["fingerprint"] if _complete(deps, state) else f"{INCOMPLETE}{state['fingerprint']}",
+        fingerprint=_fingerprint(deps, state),
         created_at=deps.clock.now(),
     )
 
 
-def _complete(deps: Deps, state: State) -> bool:
-    """Whether the model had its say; a floor published for want of it is replaced by the next drawing."""
+def _fingerprint(deps: Deps, state: State) -> str:
+    """Mark what was published for want of the model, so that the next drawing replaces it."""
     written = any(draft.round >= 0 and draft.facets for draft in state["drafts"])
-    return deps.chat is None or (written and not state["exhausted"])
+    complete = deps.chat is None or (written and not state["exhausted"])
+    return state["fingerprint"] if complete else f"{INCOMPLETE}{state['fingerprint']}"
 
 
 def _recent(deps: Deps, case: Case) -> tuple[RecentEvent, ...]:
@@ -125,6 +126,7 @@ async def _pair_of(deps: Deps, case: Case, state: State) -> Pair:
         model=best.model if best.round >= 0 else None,
         prompt_versions=prompt_versions(),
         critic_version=critic_version(deps),
+        fingerprint=_fingerprint(deps, state),
         created_at=deps.clock.now(),
     )
 

@@ -35,7 +35,7 @@ class Sizes:
     users: int = 500
     """Profiles drawn against the server."""
 
-    repeats: int = 3
+    repeats: int = 2
     """How often both sides are measured, in turn."""
 
     calls_at_once: int = 64

@@ -38,17 +38,24 @@ class Embedder(Protocol):
 
 
 class HashingEmbedder:
-    """A double: signed feature hashing of words. Same words, same vector; no weights, no meaning."""
+    """A double: signed feature hashing of words. Same words, same vector; no weights, no meaning.
+
+    Args:
+        dimension: Length of a vector.
+        remember: Whether to keep every text in `texts`, for tests that look at them.
+    """
 
     name = "hashing-v1"
 
-    def __init__(self, dimension: int = 64) -> None:
+    def __init__(self, dimension: int = 64, *, remember: bool = True) -> None:
         self.dimension = dimension
+        self._remember = remember
         self.texts: list[str] = []
 
     async def embed(self, texts: Sequence[str]) -> FloatArray:
         """Return unit-norm bag-of-words vectors; an empty text gives the first basis vector."""
-        self.texts.extend(texts)
+        if self._remember:
+            self.texts.extend(texts)
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
             sums = [0.0] * self.dimension

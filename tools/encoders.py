@@ -43,7 +43,7 @@ def open_embedder(
     """
     inner: Embedder
     if name == "hashing":
-        return HashingEmbedder()
+        return HashingEmbedder(remember=False)
     if name == "minilm":
         inner = MiniLMEmbedder(models_dir, chat.threads)
     elif name.startswith(PREFIX):

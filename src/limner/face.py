@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -196,8 +196,9 @@ class Limner:
             return Outcome(user_id=user_id, profile=drawn)
 
         source = self.users() if user_ids is None else user_ids
-        async for outcome in bounded(source, draw, at_once or self._at_once()):
-            yield outcome
+        async with aclosing(bounded(source, draw, at_once or self._at_once())) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
 
     async def pair(
         self,
@@ -240,8 +241,9 @@ class Limner:
                 return Outcome(user_id=ids[0], item_id=ids[1], error=error)
             return Outcome(user_id=ids[0], item_id=ids[1], pair=drawn)
 
-        async for outcome in bounded(pairs, draw, at_once or self._at_once()):
-            yield outcome
+        async with aclosing(bounded(pairs, draw, at_once or self._at_once())) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
 
     async def estimate(
         self, user_ids: Sequence[str] | None = None, *, as_of: datetime | None = None

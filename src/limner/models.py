@@ -407,6 +407,9 @@ class Pair(Record):
     critic_version: str
     """Encoder and settings of the critic."""
 
+    fingerprint: str
+    """Hash of everything it was written from; an equal one makes writing it again a no-op."""
+
     created_at: Moment
     """When it was written."""
 

@@ -91,6 +91,7 @@ def pair(item: str, text: str = "Likes maps.") -> Pair:
         language="en",
         source="model",
         critic_version="c1",
+        fingerprint="f1",
         created_at=START,
     )
 
