@@ -1,7 +1,8 @@
 """Other users' recent items: whom a portrait must not fit as well as its own user."""
 
 import asyncio
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
 
 from ..tools.catalogue import Catalogue
 from ..tools.embedder import FloatArray
@@ -9,10 +10,11 @@ from ..tools.store import Store
 from .vectors import item_vectors
 
 _KEPT_MOMENTS = 8
+_FRESH = timedelta(minutes=10)
 
 
 class Audience:
-    """A seeded sample of users, read once for each `as_of` and shared by all runs of a batch."""
+    """A seeded sample of users, read once for about the same `as_of` and shared by all runs of a batch."""
 
     def __init__(self, store: Store, catalogue: Catalogue, *, size: int, last: int, seed: int) -> None:
         self._store, self._catalogue = store, catalogue
@@ -20,15 +22,25 @@ class Audience:
         self._lock = asyncio.Lock()
         self._read: dict[datetime, dict[str, FloatArray]] = {}
 
-    async def others(self, user_id: str, *, as_of: datetime) -> tuple[FloatArray, ...]:
-        """Return the recent item vectors of sampled users, without `user_id`; each has at least one row."""
+    async def others(
+        self, user_id: str, *, as_of: datetime, without: Collection[str] = ()
+    ) -> tuple[FloatArray, ...]:
+        """Return the recent item vectors of sampled users; each has at least one row.
+
+        Args:
+            user_id: Who is under examination, and so left out.
+            as_of: Exclusive bound. A sample read for a moment at most ten minutes earlier serves too.
+            without: Further users to leave out.
+        """
         async with self._lock:
-            if as_of not in self._read:
+            moment = next((read for read in self._read if timedelta(0) <= as_of - read <= _FRESH), as_of)
+            if moment not in self._read:
                 while len(self._read) >= _KEPT_MOMENTS:
                     self._read.pop(next(iter(self._read)))
-                self._read[as_of] = await self._sample(as_of)
-        sample = self._read[as_of]
-        return tuple(vectors for other, vectors in sample.items() if other != user_id)[: self._size]
+                self._read[moment] = await self._sample(moment)
+        sample = self._read[moment]
+        left_out = {user_id, *without}
+        return tuple(vectors for other, vectors in sample.items() if other not in left_out)[: self._size]
 
     async def _sample(self, as_of: datetime) -> dict[str, FloatArray]:
         """Read one user more than needed, since the user under examination may be among them."""

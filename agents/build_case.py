@@ -38,7 +38,9 @@ async def case_of(deps: Deps, state: State) -> Case:
 async def build_case(deps: Deps, state: State) -> Case:
     """Read the run's material; see `case_of`."""
     user_id, as_of = state["user_id"], state["as_of"]
-    events = await deps.store.history(user_id, as_of=as_of, last=MOST_EVENTS)
+    recorded = await deps.store.history(user_id, as_of=as_of, last=MOST_EVENTS)
+    # What the user thinks of a pair's own item is what the pair is to tell, so no draft may see it.
+    events = [event for event in recorded if event.item_id is None or event.item_id != state.get("item_id")]
     if not events:
         if await deps.store.has_user(user_id):
             raise EmptyHistoryError(user_id, as_of.isoformat())
@@ -49,14 +51,14 @@ async def build_case(deps: Deps, state: State) -> Case:
     seed = int(content_hash(deps.settings.drafting.seed, user_id)[:8], 16)
     vectors = await _vectors(deps, items)
     negatives = await _negatives(deps, split, as_of, seed)
-    words = [event.text for event in events if event.text]
+    words = [event.text for event in split.visible if event.text]
     case = Case(
         subject=f"user:{user_id}",
         as_of=as_of,
         visible=split.visible,
         held=split.held,
         items=items,
-        language=detect_language(words, [item.describe() for item in items.values()]),
+        language=detect_language(words, [item.describe() for item in _seen(split, items)]),
         scale=scale,
         vectors=vectors,
         exam=Exam(
@@ -78,6 +80,10 @@ async def build_case(deps: Deps, state: State) -> Case:
         if not _says_anything(side):
             raise NoTextError(side.subject)
     return case
+
+
+def _seen(split: Split, items: Mapping[str, Item]) -> list[Item]:
+    return [items[item_id] for item_id in _item_ids(split.visible) if item_id in items]
 
 
 def _says_anything(case: Case) -> bool:
@@ -127,7 +133,7 @@ async def _item_side(deps: Deps, state: State, scale: RatingScale | None) -> Ite
     fans = dict.fromkeys(event.user_id for event in held if polarity_of(event, scale) != "dislike")
     seen = {event.user_id for event in visible}
     means = [await _user_vector(deps, state, fan, without=item_id) for fan in fans if fan not in seen]
-    others = await deps.audience.others(user_id, as_of=as_of)
+    others = await deps.audience.others(user_id, as_of=as_of, without={event.user_id for event in events})
     dimension = deps.embedder.dimension
     return ItemSide(
         item=found[item_id],

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ..errors import BudgetExceededError, ModelError, ModelOutputError
+from ..errors import BudgetExceededError, ModelError, ModelOutputError, PriceUnknownError
 from ..models import Message, Usage
 from ..tools.chat import ChatRequest, ChatResult
 from ..tools.prompt import Prompt
@@ -35,6 +35,8 @@ async def ask(deps: Deps, request: ChatRequest) -> Answer[ChatResult]:
         return Answer(exhausted=True)
     try:
         result = await deps.chat.complete(request, deps.budget)
+    except PriceUnknownError:
+        raise
     except ModelError as error:
         return _failed(request, error)
     return Answer(result, result.usage)
@@ -46,6 +48,8 @@ async def ask_as(deps: Deps, request: ChatRequest, type_: type[T]) -> Answer[T]:
         return Answer(exhausted=True)
     try:
         structured = await complete_as(deps.chat, request, type_, deps.budget)
+    except PriceUnknownError:
+        raise
     except ModelError as error:
         return _failed(request, error)
     return Answer(structured.value, structured.usage)

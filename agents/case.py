@@ -18,7 +18,7 @@ from ..tools.store import RatingScale
 from .lexicon import item_phrases, review_phrases
 
 MOST_EVENTS = 400
-"""Interactions read per run, newest first; older ones live on in the cues drawn from them."""
+"""Interactions read per run, newest first; older ones are left out."""
 
 _FELT: dict[Polarity, str] = {"like": "liked", "dislike": "disliked", "neutral": "so-so"}
 _LIKE_FROM = 0.65
@@ -209,7 +209,8 @@ def split_history(
     """Hold back the end of a history.
 
     The tail grows backwards until it has `holdout` items the user did not dislike, at most a third of the
-    history, and never more than twice as many interactions as that.
+    history, and never more than twice as many interactions as that. If it holds no item that is new to the
+    user, nothing is held back: it could grade nobody.
     """
     wanted = min(holdout, len(events) // 3)
     start, found = len(events), 0
@@ -224,6 +225,8 @@ def split_history(
         for event in held
         if event.item_id in known and event.item_id not in had and polarity_of(event, scale) != "dislike"
     )
+    if not positives:
+        return Split(tuple(events), (), ())
     return Split(visible, held, tuple(item_id for item_id in positives if item_id))
 
 
@@ -235,15 +238,20 @@ def describe_event(event: Interaction, items: Mapping[str, Item], felt: Polarity
     item = items.get(event.item_id) if event.item_id else None
     parts: list[str] = []
     if item:
-        title = item.title[: lengths.title] or "untitled"
-        labels = ", ".join([*item.categories, *item.tags])[: lengths.labels]
+        title = one_line(item.title)[: lengths.title] or "untitled"
+        labels = one_line(", ".join([*item.categories, *item.tags]))[: lengths.labels]
         parts.append(f"{title} ({labels})" if labels else title)
     if event.rating is not None:
         parts.append(_FELT[felt])
     if event.text:
-        quote = " ".join(event.text.split())[: lengths.quote].replace('"', "'")
+        quote = one_line(event.text)[: lengths.quote].replace('"', "'")
         parts.append(f'wrote: "{quote}"')
     return "; ".join(parts) or event.kind
+
+
+def one_line(text: str) -> str:
+    """Join the words of a text with single blanks, so that data cannot look like a further entry."""
+    return " ".join(text.split())
 
 
 def event_text(event: Interaction, items: Mapping[str, Item]) -> str:

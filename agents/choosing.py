@@ -23,7 +23,9 @@ def best_draft(drafts: Sequence[Draft], *, written_by_model: bool) -> Draft | No
 def wants_revision(drafts: Sequence[Draft], round_: int, settings: DraftingSettings) -> bool:
     """Whether to revise: rounds are left, the best draft is not accepted yet, and the last round gained."""
     best = best_draft(drafts, written_by_model=True)
-    if best is None or best.total is None or round_ >= settings.rounds or best.total >= settings.accept:
+    if best is None or best.total is None or best.critique is None or best.critique.rank is None:
+        return False
+    if round_ >= settings.rounds or best.total >= settings.accept:
         return False
     before = best_draft([draft for draft in drafts if draft.round < round_], written_by_model=True)
     if round_ == 0 or before is None or before.total is None:

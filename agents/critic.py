@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..models import Critique, Usage
 from ..tools.embedder import FloatArray
 from ..tools.late_interaction import mid_ranks, score_items
-from ..tools.reward import boilerplate_penalty, rank_reward, score
+from ..tools.reward import boilerplate_penalty, leak_penalty, rank_reward, score
 from .calling import Answer
 from .case import Case
 from .cue_drafts import offered_phrases
@@ -39,7 +39,7 @@ class Read(NamedTuple):
     """One row a claim, shape `(C, D)`."""
 
     liked: FloatArray
-    """Rows that score items: liked sentences, then the whole, shape `(F, D)`."""
+    """Rows that score items: liked sentences, then all of them as one text, shape `(F, D)`."""
 
     item_side: FloatArray
     """One row a claim of the item's profile, shape `(I, D)`; I = 0 for a profile."""
@@ -63,6 +63,8 @@ async def criticise(deps: Deps, case: Case, drafts: Sequence[Draft]) -> Review:
     claims = [claim for draft in drafts for claim in draft.claims]
     evidence = await gather_evidence(deps.embedder, case, claims)
     answers = await asyncio.gather(*(_text_reward(deps, case, draft) for draft in drafts))
+    if any(answer.value is None for answer in answers):  # totals compare only if all have the same terms
+        answers = [answer._replace(value=None) for answer in answers]
     criticised = [
         draft.model_copy(update={"critique": _critique(deps, case, evidence, draft, read, answer.value)})
         for draft, read, answer in zip(drafts, reads, answers, strict=True)
@@ -76,12 +78,15 @@ async def criticise(deps: Deps, case: Case, drafts: Sequence[Draft]) -> Review:
 
 
 async def read_drafts(deps: Deps, drafts: Sequence[Draft]) -> list[Read]:
-    """Embed the sentences and the whole of each draft."""
+    """Embed the sentences of each draft, and what it says the user likes as a whole.
+
+    Encoders do not see negation, so sentences about dislikes would pull in what they name.
+    """
     texts: list[str] = []
     for draft in drafts:
         texts += [
             *(claim.text for claim in draft.claims),
-            draft.text,
+            draft.liked_text,
             *(claim.text for claim in draft.item_claims),
         ]
     vectors = await deps.embedder.embed(texts)
@@ -112,12 +117,12 @@ def _critique(
 ) -> Critique:
     critic = deps.settings.critic
     supports = [
-        evidence.support(claim.text, vector, claim.evidence)
-        for claim, vector in zip(draft.claims, read.sentences, strict=True)
+        evidence.support(claim.text, vector, claim.evidence, facet.polarity)
+        for claim, facet, vector in zip(draft.claims, draft.facets, read.sentences, strict=True)
     ]
     extra = {} if text_reward is None else {"text": text_reward}
     rewards = score(
-        draft.text,
+        draft.whole,
         read.liked,
         supports,
         case.exam,
@@ -137,7 +142,12 @@ def _critique(
         unsupported=unsupported,
         boilerplate=boilerplate,
         rewards=rewards,
-        advice=_advise(missed, unsupported, boilerplate, too_long=rewards.get("length", 0.0) > 0),
+        advice=_advise(
+            missed,
+            _quotable(unsupported, case),
+            _quotable(boilerplate, case),
+            too_long=rewards.get("length", 0.0) > 0,
+        ),
     )
 
 
@@ -184,6 +194,12 @@ def _missed(deps: Deps, case: Case, draft: Draft, ranks: NDArray[np.float64]) ->
     said = draft.text.casefold()
     phrases = [phrase for event in nearest for phrase in offered_phrases(case, event, deps.lexicon)]
     return tuple(dict.fromkeys(phrase for phrase in phrases if phrase not in said))[:_MOST_MISSED]
+
+
+def _quotable(sentences: Sequence[str], case: Case) -> list[str]:
+    """Leave out sentences that guessed a held-back title: to quote the guess would be to name it."""
+    exam = case.exam
+    return [sentence for sentence in sentences if not leak_penalty(sentence, exam.targets, exam.known)]
 
 
 def _advise(

@@ -13,8 +13,10 @@ from ..models import Message, Pair, PairSide, Profile, content_hash
 from ..tools.budget import Budget
 from ..tools.completion_cache import CachedChat
 from .build_case import build_case
+from .case import Case
 from .fingerprint import fingerprint_of
 from .graph import build_graph
+from .publish_profiles import INCOMPLETE
 from .state import Deps, Draft, State
 
 STATE_TYPES: tuple[type, ...] = (Draft, PairSide, Message)
@@ -42,11 +44,11 @@ class Drawing:
         """
         state = State(user_id=user_id, item_id=None, as_of=as_of, run_id="")
         async with self._turn(user_id, None):
-            deps, run_id, fingerprint = await self._open(state, budget)
+            deps, case, fingerprint = await self._open(state, budget)
             newest = await deps.store.profile(user_id, as_of=as_of)
             if newest and newest.fingerprint == fingerprint:
                 return newest
-            return (await self._run(deps, {**state, "run_id": run_id}))["profile"]
+            return (await self._run(deps, case, state, self._run_id(fingerprint, newest)))["profile"]
 
     async def pair(self, user_id: str, item_id: str, *, as_of: datetime, budget: Budget) -> Pair:
         """Write a user profile and an item profile for each other.
@@ -59,34 +61,45 @@ class Drawing:
         """
         state = State(user_id=user_id, item_id=item_id, as_of=as_of, run_id="")
         async with self._turn(user_id, item_id):
-            deps, run_id, fingerprint = await self._open(state, budget)
+            deps, case, fingerprint = await self._open(state, budget)
             newest = await deps.store.pair(user_id, item_id)
-            if newest and newest.fingerprint == fingerprint:
+            if newest and newest.fingerprint == fingerprint and newest.as_of <= as_of:
                 return newest
-            return (await self._run(deps, {**state, "run_id": run_id}))["pair"]
+            return (await self._run(deps, case, state, self._run_id(fingerprint, newest)))["pair"]
 
     def _turn(self, user_id: str, item_id: str | None) -> asyncio.Lock:
         """Return the lock of one portrait, so that two callers do not draw it at once."""
         return self._turns.setdefault((user_id, item_id), asyncio.Lock())
 
-    async def _open(self, state: State, budget: Budget) -> tuple[Deps, str, str]:
-        """Read the material of a run; returns what it may touch, its id and its fingerprint."""
+    async def _open(self, state: State, budget: Budget) -> tuple[Deps, Case, str]:
+        """Read the material of a run; returns what it may touch, the material and its fingerprint."""
         deps = self._deps_for(f"user:{state['user_id']}", budget)
         case = await build_case(deps, state)
-        fingerprint = fingerprint_of(deps, case)
-        run_id = content_hash(self._tenant, fingerprint)
-        deps.keep_case(run_id, case)
-        return deps, run_id, fingerprint
+        return deps, case, fingerprint_of(deps, case)
+
+    def _run_id(self, fingerprint: str, newest: Profile | Pair | None) -> str:
+        """Name a run; one that follows a failed attempt has its own name, and so its own rollouts."""
+        failed = newest is not None and newest.fingerprint == f"{INCOMPLETE}{fingerprint}"
+        return content_hash(
+            self._tenant, fingerprint, newest.created_at.isoformat() if newest and failed else ""
+        )
 
     def _deps_for(self, subject: str, budget: Budget) -> Deps:
         chat = self._chat.for_subject(subject) if self._chat else None
         return replace(self.deps, chat=chat, budget=budget)
 
-    async def _run(self, deps: Deps, state: State) -> State:
-        """Start the graph, or continue where a killed run of the same fingerprint stopped."""
-        config: RunnableConfig = {"configurable": {"thread_id": state["run_id"]}}
+    async def _run(self, deps: Deps, case: Case, state: State, run_id: str) -> State:
+        """Start the graph, or continue where a killed run of the same name stopped."""
+        deps.keep_case(run_id, case)
+        config: RunnableConfig = {"configurable": {"thread_id": run_id}}
         interrupted = await self._saver.aget_tuple(config)
-        given = None if interrupted else state
+        if (
+            interrupted
+            and interrupted.checkpoint["channel_values"].get("as_of", state["as_of"]) > state["as_of"]
+        ):
+            await self._saver.adelete_thread(run_id)  # it may have seen what this run must not
+            interrupted = None
+        given = None if interrupted else State(**{**state, "run_id": run_id})
         done = await self._graph.ainvoke(given, config, context=deps, durability="async")
-        await self._saver.adelete_thread(state["run_id"])
+        await self._saver.adelete_thread(run_id)
         return cast(State, done)  # LangGraph types a graph's output as a plain dict

@@ -19,7 +19,11 @@ _CHARACTERS_PER_TOKEN = 4
 
 
 class Estimate(Record):
-    """The price of a batch. Tokens are characters over four; calls are exact but for the revision rounds."""
+    """About what a batch costs.
+
+    Tokens are characters over four. Failed calls that are sent again, and answers that have to be asked for
+    again, are not foreseen.
+    """
 
     users: int
     """Users that would be drawn."""
@@ -40,7 +44,7 @@ class Estimate(Record):
     """Tokens written, at most calls and full length."""
 
     cost: float | None
-    """US dollars at most; absent if the model's price is unknown."""
+    """About how many US dollars; absent if the model's price is unknown."""
 
 
 async def estimate_profiles(

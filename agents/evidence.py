@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from ..models import Claim, Interaction
+from ..models import Claim, Interaction, Polarity
 from ..tools.embedder import Embedder, FloatArray
 from ..tools.language import stop_words
 from .case import Case, event_text
@@ -33,19 +33,40 @@ class Evidence:
         self._case, self._quoted = case, quoted
         self._events = {event.event_id: event for event in case.visible}
 
-    def support(self, sentence: str, vector: FloatArray, event_ids: Iterable[str]) -> float:
-        """Return the support of a sentence (unit vector of shape `(D,)`) by interactions; 0 by none."""
-        return self._support(_content(sentence, self._case.language), vector, event_ids)
+    def fitting(self, event_ids: Iterable[str], polarity: Polarity) -> tuple[str, ...]:
+        """Return the visible ones that do not contradict a polarity: a liked item is no evidence of dislike."""
+        against = {"like": "dislike", "dislike": "like"}.get(polarity)
+        return tuple(
+            event_id
+            for event_id in event_ids
+            if event_id in self._events and self._case.polarity(self._events[event_id]) != against
+        )
 
-    def cite(self, sentence: str, vector: FloatArray, *, most: int) -> Citation:
+    def support(
+        self, sentence: str, vector: FloatArray, event_ids: Iterable[str], polarity: Polarity
+    ) -> float:
+        """Return the support of a sentence (unit vector of shape `(D,)`) by interactions; 0 by none.
+
+        Interactions that contradict the sentence's polarity do not count.
+        """
+        said = _content(sentence, self._case.language)
+        return self._support(said, vector, self.fitting(event_ids, polarity))
+
+    def cite(self, sentence: str, vector: FloatArray, polarity: Polarity, *, most: int) -> Citation:
         """Return the interactions that support a sentence best, each by itself, best first."""
         said = _content(sentence, self._case.language)
-        single = {event_id: self._support(said, vector, [event_id]) for event_id in self._events}
+        fitting = self.fitting(self._events, polarity)
+        single = {event_id: self._support(said, vector, [event_id]) for event_id in fitting}
         best = sorted(single, key=lambda event_id: -single[event_id])[:most]
         return Citation(tuple(best), self._support(said, vector, best))
 
-    def _support(self, said: set[str], vector: FloatArray, event_ids: Iterable[str]) -> float:
-        known = [event_id for event_id in event_ids if event_id in self._events]
+    def support_by_text(self, sentence: str, vector: FloatArray, text: str, text_vector: FloatArray) -> float:
+        """Return the support of a sentence by a text that is no interaction, such as a publisher's."""
+        said = _content(sentence, self._case.language)
+        coverage = len(said & _content(text, self._case.language)) / len(said) if said else 0.0
+        return max(coverage, float(vector @ text_vector))
+
+    def _support(self, said: set[str], vector: FloatArray, known: Sequence[str]) -> float:
         if not known:
             return 0.0
         found = said & set[str]().union(*(self._words_of(event_id) for event_id in known))

@@ -82,14 +82,19 @@ async def _note_side(deps: Deps, case: Case, subject: str) -> Noted:
     ]
     older = new[: len(new) - len(read_by_model)]
     answers = await asyncio.gather(*(_ask_batch(deps, case, batch, subject) for batch in batches))
-    fresh = extractive_cues(case, older, deps.lexicon)
+    fresh, read, stand_in = extractive_cues(case, older, deps.lexicon), list(older), list[Cue]()
     for batch, answer in zip(batches, answers, strict=True):
-        fresh += _read_batch(deps, case, batch, answer)
-    if new:
-        await deps.store.add_cues(case.subject, fresh, [event.event_id for event in new])
+        cues = _read_batch(deps, case, batch, answer)
+        if answer.note:
+            stand_in += cues  # a model that failed is asked again the next time
+        else:
+            fresh += cues
+            read += batch
+    if read:
+        await deps.store.add_cues(shelf_of(deps, case), fresh, [event.event_id for event in read])
         known = await known_cues(deps, case)
     return Noted(
-        known.cues,
+        [*known.cues, *stand_in],
         usage_of(answers),
         sorted({answer.note for answer in answers if answer.note}),
         any(answer.exhausted for answer in answers),
@@ -130,16 +135,22 @@ class Known(NamedTuple):
     """Visible interactions to be cued: never read, or cited only by cues that may tell too much."""
 
 
+def shelf_of(deps: Deps, case: Case) -> str:
+    """Return where a subject's cues are kept: each writer has its own, so a better one starts afresh."""
+    writer = deps.chat.name if deps.chat else "none"
+    return f"{case.subject} by {writer}/{deps.style}/v{PROMPT.version}"
+
+
 async def known_cues(deps: Deps, case: Case) -> Known:
     """Load a subject's cues and tell which interactions they leave out."""
-    done = await deps.store.cued_events(case.subject)
+    done = await deps.store.cued_events(shelf_of(deps, case))
     if not done or not case.visible:
         return Known([], list(case.visible))
     visible = {event.event_id for event in case.visible}
     last = place_of(case.visible[-1])
     cues: list[Cue] = []
     late: set[str] = set()
-    for cue in await deps.store.cues(case.subject):
+    for cue in await deps.store.cues(shelf_of(deps, case)):
         if visible.issuperset(cue.evidence) and (cue.read_to is None or cue.read_to <= last):
             cues.append(cue)
         else:

@@ -1,27 +1,26 @@
 """What a profile was drawn from, in one hash."""
 
-from functools import cache
-
 from ..models import content_hash
-from ..tools.prompt import load_prompt, prompt_names
+from ..tools.prompt import load_prompt
 from .case import Case
 from .state import Deps
 
 
 def critic_version(deps: Deps) -> str:
     """Return encoder and settings of the critic; rewards compare only within one version."""
-    settings = deps.settings
-    return f"{deps.embedder.name}:{content_hash(settings.critic, settings.reward, settings.drafting.holdout)[:8]}"
+    settings, drafting = deps.settings, deps.settings.drafting
+    judge = deps.chat.name if deps.chat and settings.reward.text > 0 else None
+    graded_by = content_hash(settings.critic, settings.reward, drafting.holdout, drafting.recent, judge)
+    return f"{deps.embedder.name}:{graded_by[:8]}"
 
 
-def prompt_versions() -> dict[str, int]:
-    """Return the version of every prompt."""
-    return dict(_versions())
-
-
-@cache
-def _versions() -> tuple[tuple[str, int], ...]:
-    return tuple((name, load_prompt(name).version) for name in prompt_names())
+def prompt_versions(deps: Deps, case: Case) -> dict[str, int]:
+    """Return the version of every prompt that a run of this form may use; none without a model."""
+    if deps.chat is None:
+        return {}
+    drafting = ("draft_pair",) if case.item_side else ("draft_profile", "revise_profile")
+    judging = ("choose_next",) if deps.settings.reward.text > 0 else ()
+    return {name: load_prompt(name).version for name in ("extract_cues", *drafting, *judging)}
 
 
 def fingerprint_of(deps: Deps, case: Case) -> str:
@@ -31,9 +30,12 @@ def fingerprint_of(deps: Deps, case: Case) -> str:
         case.item_side.item if case.item_side else None,
         [event.event_id for event in case.item_side.events] if case.item_side else None,
         [event.event_id for event in (*case.visible, *case.held)],
+        [(item.item_id, item.title, item.brand, item.categories, item.tags) for item in case.items.values()],
+        case.scale[:2] if case.scale else None,
+        case.language,
         deps.chat.name if deps.chat else None,
         deps.style,
         deps.settings.drafting,
         critic_version(deps),
-        sorted(prompt_versions().items()),
+        sorted(prompt_versions(deps, case).items()),
     )

@@ -1,6 +1,7 @@
 """Node: drop or repair claims without evidence, then settle which draft is published.
 
-Reads `drafts`; writes `best`, `drafts`, `notes`. No model call; embeddings only.
+Reads `drafts`; writes `best`, `spent`, `notes`, `exhausted`. No model call unless the text reward has a weight;
+embeddings only.
 """
 
 from collections.abc import Sequence
@@ -9,12 +10,12 @@ from typing import TypedDict
 import numpy as np
 from langgraph.runtime import Runtime
 
-from ..models import Claim, PairSide
+from ..models import Claim, PairSide, Usage
 from ..tools.embedder import FloatArray
 from .build_case import case_of
 from .case import Case
 from .choosing import best_draft
-from .critic import criticise, read_drafts
+from .critic import Review, criticise, read_drafts
 from .evidence import Evidence, gather_evidence
 from .state import Deps, Draft, State
 
@@ -26,29 +27,35 @@ class Update(TypedDict):
     """The keys this node may change."""
 
     best: Draft
-    drafts: list[Draft]
+    spent: Usage
     notes: list[str]
+    exhausted: bool
 
 
 async def ground_claims(state: State, runtime: Runtime[Deps]) -> Update:
-    """Ground the best drafts, grade them again, and keep the best that is not below the extractive floor."""
+    """Ground the best drafts, grade them again, and keep the best that is not below the extractive floor.
+
+    The drafts themselves stay as the model wrote them, so that the log pays for what was written.
+    """
     deps = runtime.context
     case = await case_of(deps, state)
-    floor = await _ground(deps, case, state["drafts"][0])
-    grounded: list[Draft] = []
+    reviews = [await _ground(deps, case, state["drafts"][0])]
     left = list(state["drafts"])
-    while len(grounded) < _CANDIDATES and (candidate := best_draft(left, written_by_model=True)):
+    while len(reviews) <= _CANDIDATES and (candidate := best_draft(left, written_by_model=True)):
         left.remove(candidate)
-        repaired = await _ground(deps, case, candidate)
-        if repaired.facets:
-            grounded.append(repaired)
+        reviews.append(await _ground(deps, case, candidate))
+    floor, *grounded = (draft for review in reviews for draft in review.drafts)
     winner = best_draft(grounded, written_by_model=True)
     best = winner if winner and (winner.total or 0.0) >= (floor.total or 0.0) else floor
-    final = {(draft.round, draft.draft_ix): draft for draft in [*grounded, floor] if draft.facets}
     return {
         "best": best,
-        "drafts": [final.get((draft.round, draft.draft_ix), draft) for draft in state["drafts"]],
-        "notes": [*state["notes"], *_why_extractive(deps, best, winner)],
+        "spent": Usage.total([state["spent"], *(review.usage for review in reviews)]),
+        "notes": [
+            *state["notes"],
+            *(note for review in reviews for note in review.notes),
+            *_why_extractive(deps, best, winner),
+        ],
+        "exhausted": state["exhausted"] or any(review.exhausted for review in reviews),
     }
 
 
@@ -62,69 +69,72 @@ def _why_extractive(deps: Deps, best: Draft, winner: Draft | None) -> list[str]:
     return ["the critic grades the extractive portrait above every model draft; it is published"]
 
 
-async def _ground(deps: Deps, case: Case, draft: Draft) -> Draft:
-    """Repair or drop each claim; a draft that changed is graded again."""
+async def _ground(deps: Deps, case: Case, draft: Draft) -> Review:
+    """Repair or drop each claim; a draft that lost one is graded again."""
     if not draft.facets:
-        return draft
+        return Review([draft], Usage(), [], False)
     [read] = await read_drafts(deps, [draft])
     evidence = await gather_evidence(deps.embedder, case, draft.claims)
     threshold = deps.settings.critic.support
-    claims = _repair(evidence, draft.claims, read.sentences, threshold)
+    claims = _repair(evidence, draft, read.sentences, threshold)
     kept = [(facet, claim) for facet, claim in zip(draft.facets, claims, strict=True) if claim]
-    item_claims = draft.item_claims
-    if case.item_side:
-        item_case = case.for_item()
-        item_evidence = await gather_evidence(deps.embedder, item_case, draft.item_claims)
-        item_claims = _ground_item(
-            item_case, item_evidence, draft.item_claims, read.item_side, case.item_side.vector
-        )
+    item_claims = await _ground_item(deps, case, draft, read.item_side)
     changed = draft.model_copy(
         update={
-            "pair": _retell(draft, [facet.text for facet, _ in kept]),
+            "pair": _retell(draft, [facet.text for facet, _ in kept], [claim.text for claim in item_claims]),
             "facets": tuple(facet for facet, _ in kept),
             "claims": tuple(claim for _, claim in kept),
             "item_claims": item_claims,
         }
     )
-    if len(kept) == len(draft.facets) or not kept:
-        return changed
-    review = await criticise(deps, case, [changed])
-    return review.drafts[0]
+    lost = len(kept) < len(draft.facets) or len(item_claims) < len(draft.item_claims)
+    if not lost or not kept:
+        return Review([changed], Usage(), [], False)
+    return await criticise(deps, case, [changed])
 
 
-def _retell(draft: Draft, kept: Sequence[str]) -> tuple[PairSide, PairSide] | None:
-    """Leave dropped sentences out of a pair's user profile."""
+def _retell(draft: Draft, user: Sequence[str], item: Sequence[str]) -> tuple[PairSide, PairSide] | None:
+    """Leave dropped sentences out of a pair's profiles."""
     if draft.pair is None:
         return None
-    user, item = draft.pair
-    return user.model_copy(update={"profile": " ".join(kept)}), item
+    of_user, of_item = draft.pair
+    return (
+        of_user.model_copy(update={"profile": " ".join(user)}),
+        of_item.model_copy(update={"profile": " ".join(item)}),
+    )
 
 
-def _repair(
-    evidence: Evidence, claims: Sequence[Claim], vectors: FloatArray, threshold: float
-) -> list[Claim | None]:
+def _repair(evidence: Evidence, draft: Draft, vectors: FloatArray, threshold: float) -> list[Claim | None]:
     """Keep supported claims, cite better evidence for the others, and drop what nothing supports."""
     repaired: list[Claim | None] = []
-    for claim, vector in zip(claims, vectors, strict=True):
-        support = evidence.support(claim.text, vector, claim.evidence)
-        cited = claim.evidence
+    for claim, facet, vector in zip(draft.claims, draft.facets, vectors, strict=True):
+        support = evidence.support(claim.text, vector, claim.evidence, facet.polarity)
+        cited = evidence.fitting(claim.evidence, facet.polarity)
         if support < threshold:
-            cited, support = evidence.cite(claim.text, vector, most=_MOST_EVIDENCE)
+            cited, support = evidence.cite(claim.text, vector, facet.polarity, most=_MOST_EVIDENCE)
         supported = support >= threshold and cited
         repaired.append(_with(claim, cited, support) if supported else None)
     return repaired
 
 
-def _ground_item(
-    item_case: Case, evidence: Evidence, claims: Sequence[Claim], vectors: FloatArray, item: FloatArray
-) -> tuple[Claim, ...]:
-    """Cite others' interactions for the item's sentences; publisher text alone may support one, uncited."""
+async def _ground_item(deps: Deps, case: Case, draft: Draft, vectors: FloatArray) -> tuple[Claim, ...]:
+    """Cite others' interactions for the item's sentences; publisher text alone may support one, uncited.
+
+    Sentences that neither supports are dropped, unless that would leave none.
+    """
+    if case.item_side is None:
+        return ()
+    item_case, threshold = case.for_item(), deps.settings.critic.support
+    evidence = await gather_evidence(deps.embedder, item_case, draft.item_claims)
+    publisher = case.item_side.item.describe()
     grounded: list[Claim] = []
-    for claim, vector in zip(claims, vectors, strict=True):
-        cited, support = evidence.cite(claim.text, vector, most=_MOST_EVIDENCE)
-        by_publisher = float(np.clip(vector @ item, 0.0, 1.0))
-        grounded.append(_with(claim, cited if item_case.visible else (), max(support, by_publisher)))
-    return tuple(grounded)
+    for claim, vector in zip(draft.item_claims, vectors, strict=True):
+        cited, support = evidence.cite(claim.text, vector, "neutral", most=_MOST_EVIDENCE)
+        by_publisher = evidence.support_by_text(claim.text, vector, publisher, case.item_side.vector)
+        cited = cited if support >= threshold else ()
+        grounded.append(_with(claim, cited, max(support, by_publisher)))
+    supported = tuple(claim for claim in grounded if claim.confidence >= threshold)
+    return supported or tuple(grounded)
 
 
 def _with(claim: Claim, evidence: tuple[str, ...], support: float) -> Claim:

@@ -41,6 +41,8 @@ class Lexicon:
         Inverse document frequency, damped where few other items use the phrase: what no other item has
         cannot point at one.
         """
+        if self._items == 0:
+            return 1.0  # without a catalogue only repetition tells
         others = max(self._frequency[phrase] - 1, 0)
         rarity = math.log((1 + self._items) / (1 + self._frequency[phrase]))
         return rarity * (others + _UNSHARED) / (others + _DAMPING)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ..tools.chat import ChatResult
 from ..tools.prompt import load_prompt
 from .calling import Answer, ask, make_request
-from .case import Case
+from .case import Case, one_line
 from .state import Deps
 
 PROMPT = load_prompt("choose_next")
@@ -38,7 +38,7 @@ async def next_item_reward(deps: Deps, case: Case, profile: str) -> Answer[float
     order = random.Random(case.neg_seed).sample(chosen, len(chosen))
     items = await deps.store.items(order)
     options = [
-        Option(letter, items[item_id].describe(_OPTION_CHARACTERS))
+        Option(letter, one_line(items[item_id].describe(_OPTION_CHARACTERS)))
         for letter, item_id in zip(_LETTERS, order, strict=True)
     ]
     request = make_request(

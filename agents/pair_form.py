@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from ..models import Claim, Cue, Facet, PairSide
 from ..tools.prompt import load_prompt
-from .case import Case
+from .case import Case, one_line
 from .form import DraftRequest
 from .lexicon import item_phrases, rank_phrases
 from .phrasing import Opening, compose, sentence_pattern
@@ -90,7 +90,7 @@ class PairForm:
         messages = PROMPT.render(
             user_events=self._case.lines(self._case.visible[-shown:], LENGTHS[self._deps.style]),
             user_cues="; ".join(dict.fromkeys(cue.text for cue in self._cues[-shown:])),
-            item=self._side.item.describe(),
+            item=one_line(self._side.item.describe()),
             item_events=self._item_case.lines(self._side.events[-shown:], LENGTHS[self._deps.style]),
             language=self._case.language,
             advice=advice,
@@ -199,7 +199,8 @@ def _phrases_of_item(item_case: Case, cues: Sequence[Cue], deps: Deps) -> list[s
     item = next(iter(item_case.items.values()))
     mentions = [(item_phrases(item, item_case.language), 1.0), ([cue.facet for cue in cues], 1.0)]
     ranked = [phrase for phrase, _ in rank_phrases(mentions, deps.lexicon, limit=9)]
-    return ranked or item_phrases(item, item_case.language)[:1]
+    said = [phrase for event in reversed(item_case.visible) for phrase in item_case.phrases(event)]
+    return ranked or [*item_phrases(item, item_case.language), *said][:1]
 
 
 def _opening(theme: Theme) -> Opening:

@@ -1,13 +1,16 @@
 """The form of a profile draft: the prompt, the schema of the answer, and how it is read."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from ..models import Claim, Cue, Facet, Interaction, Polarity
 from ..tools.prompt import load_prompt
+from ..tools.schemas import is_array
 from .case import Case
 from .form import DraftRequest
 from .phrasing import Opening, compose, sentence_pattern
@@ -74,10 +77,10 @@ def prompt_inputs(case: Case, cues: Sequence[Cue], deps: Deps) -> dict[str, Any]
 
 
 def _cue_lines(case: Case, cues: Sequence[Cue], deps: Deps) -> list[CueLine]:
-    """Merge cues that say the same and show the heaviest."""
+    """Merge cues that say the same and show the heaviest, of equal ones the newest."""
     refs = case.refs()
     merged: dict[str, list[str]] = {}
-    for cue in cues:
+    for cue in reversed(cues):
         merged.setdefault(cue.text, []).extend(refs[event_id] for event_id in cue.evidence)
     heaviest = sorted(merged.items(), key=lambda entry: -len(entry[1]))[: _CUES_SHOWN[deps.style]]
     return [CueLine(text, ", ".join(dict.fromkeys(found))) for text, found in heaviest]
@@ -93,8 +96,11 @@ class ProfileForm:
 
     def __init__(self, case: Case, cues: Sequence[Cue], deps: Deps) -> None:
         self._case, self._cues, self._deps = case, cues, deps
-        self._themes = themes_of(case, cues, deps)
         self.max_tokens = _TOKENS_PER_SENTENCE[deps.style] * deps.settings.drafting.facets
+
+    @cached_property
+    def _themes(self) -> tuple[Theme, ...]:
+        return themes_of(self._case, self._cues, self._deps)
 
     def floor(self, now: datetime) -> Draft:
         """Write each theme's best phrases in a fixed sentence, without a model."""
@@ -186,7 +192,7 @@ def _sentences(refs: Sequence[str], *, fewest: int, most: int) -> dict[str, Any]
 
 def _read_free(case: Case, answer: Mapping[str, Any]) -> Sentences:
     by_ref = {ref: event_id for event_id, ref in case.refs().items()}
-    draft = ProfileDraft.model_validate(answer)
+    draft = ProfileDraft(likes=_whole(answer.get("likes")), dislikes=_whole(answer.get("dislikes")))
     written: list[tuple[FacetDraft, Polarity]] = [(facet, "like") for facet in draft.likes]
     written += [(facet, "dislike") for facet in draft.dislikes]
     facets: list[Facet] = []
@@ -199,6 +205,15 @@ def _read_free(case: Case, answer: Mapping[str, Any]) -> Sentences:
         facets.append(Facet(name=facet.theme.strip().casefold(), text=text, polarity=polarity))
         claims.append(Claim(text=text, evidence=evidence, confidence=0.0))
     return Sentences(tuple(facets), tuple(claims))
+
+
+def _whole(written: Any) -> list[FacetDraft]:
+    """Keep the sentences that have all their parts; an answer that was cut off loses only its last."""
+    kept: list[FacetDraft] = []
+    for entry in written if is_array(written) else ():
+        with suppress(ValidationError):
+            kept.append(FacetDraft.model_validate(entry))
+    return kept
 
 
 def _read_lexicon(themes: Sequence[Theme], case: Case, answer: Mapping[str, Any]) -> Sentences:

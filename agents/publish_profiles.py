@@ -32,7 +32,10 @@ class Update(TypedDict, total=False):
 
 
 async def publish_profiles(state: State, runtime: Runtime[Deps]) -> Update:
-    """Write the profile (or the pair) with its rollouts, then its vectors."""
+    """Write the profile (or the pair) with its rollouts.
+
+    Vectors of the sentences stay in the embedding cache; `Limner.reindex` puts portraits into the catalogue.
+    """
     deps = runtime.context
     case = await case_of(deps, state)
     deps.cases.pop(state["run_id"], None)
@@ -41,12 +44,12 @@ async def publish_profiles(state: State, runtime: Runtime[Deps]) -> Update:
         await deps.store.put_pair(pair, rollouts_of(deps, case, state))
         return {"pair": pair}
     published = Published(_profile_of(deps, case, state), tuple(rollouts_of(deps, case, state)))
-    profile = await deps.store.publish(published)
-    whole = Facet(name="whole", text=profile.text)
-    facets = [*profile.facets, whole] if profile.text else []
-    vectors = await deps.embedder.embed([facet.text for facet in facets])
-    await deps.catalogue.publish_facets(profile.user_id, facets, vectors)
-    return {"profile": profile}
+    return {"profile": await deps.store.publish(published)}
+
+
+def indexed_facets(profile: Profile) -> list[Facet]:
+    """Return what has a vector in the catalogue: each sentence, and the whole."""
+    return [*profile.facets, Facet(name="whole", text=profile.text)] if profile.text else []
 
 
 def _profile_of(deps: Deps, case: Case, state: State) -> Profile:
@@ -69,7 +72,7 @@ def _profile_of(deps: Deps, case: Case, state: State) -> Profile:
         reward_terms={name: value for name, value in rewards.items() if name != "total"},
         usage=state["spent"],
         model=best.model if best.round >= 0 else None,
-        prompt_versions=prompt_versions(),
+        prompt_versions=prompt_versions(deps, case),
         critic_version=critic_version(deps),
         fingerprint=_fingerprint(deps, state),
         created_at=deps.clock.now(),
@@ -124,7 +127,7 @@ async def _pair_of(deps: Deps, case: Case, state: State) -> Pair:
         reward_terms={name: value for name, value in rewards.items() if name != "total"},
         usage=state["spent"],
         model=best.model if best.round >= 0 else None,
-        prompt_versions=prompt_versions(),
+        prompt_versions=prompt_versions(deps, case),
         critic_version=critic_version(deps),
         fingerprint=_fingerprint(deps, state),
         created_at=deps.clock.now(),

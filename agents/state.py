@@ -87,6 +87,19 @@ class Draft(Record):
         return " ".join(facet.text for facet in self.facets)
 
     @property
+    def liked_text(self) -> str:
+        """The sentences about what draws the user; all of them if none is."""
+        liked = [facet.text for facet in self.facets if facet.polarity != "dislike"]
+        return " ".join(liked) or self.text
+
+    @property
+    def whole(self) -> str:
+        """Everything the model wrote: the text, or all six spans of a pair."""
+        if self.pair is None:
+            return self.text
+        return " ".join(span for side in self.pair for span in (side.cue, side.instruction, side.profile))
+
+    @property
     def total(self) -> float | None:
         """The total reward; absent until it was graded against something."""
         return self.critique.rewards.get("total") if self.critique else None

@@ -1,5 +1,6 @@
 """Group what a user did into a few interests, each with the phrases that can name it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,8 +13,10 @@ from .case import Case
 from .lexicon import Lexicon, rank_phrases
 
 WINDOW = 20
-"""Interactions that themes are made of; older ones speak through the cues drawn from them."""
+"""Newest interactions that themes are made of; older ones count if their themes keep returning."""
 
+_LASTING = 5
+_OLDER = 10
 _PHRASES = 7
 _EXAMPLES = 3
 _EXAMPLE_CHARACTERS = 60
@@ -49,17 +52,18 @@ def find_themes(case: Case, cues: Sequence[Cue], lexicon: Lexicon, *, most: int)
     """Group liked interactions by the meaning of their items, and disliked ones into one theme.
 
     Args:
-        case: The run's material; only the last `WINDOW` of `visible` are grouped.
+        case: The run's material; the last `WINDOW` of `visible` are grouped, and older ones that share the
+            themes noted most often.
         cues: Observations; a cue's theme counts as much again for the interactions it cites.
-        lexicon: Rarity of phrases.
+        lexicon: Value of phrases.
         most: Most themes in all.
 
     Returns:
-        Liked themes by number of interactions, then at most one disliked theme; empty if no interaction
-        offers a phrase.
+        Liked themes by number of interactions, then at most one disliked theme. Where no phrase tells anything
+        about the catalogue, one theme of the newest words; empty only if no interaction offers a phrase.
     """
     noted = _noted(cues)
-    recent = case.visible[-WINDOW:]
+    recent = [*_recurring(case, cues), *case.visible[-WINDOW:]]
     liked = [event for event in recent if case.polarity(event) == "like"]
     disliked = [event for event in recent if case.polarity(event) == "dislike"]
     if not liked:
@@ -74,7 +78,35 @@ def find_themes(case: Case, cues: Sequence[Cue], lexicon: Lexicon, *, most: int)
         only = tuple(phrase for phrase in dislikes.phrases if phrase not in wanted)
         if only:
             likes.append(replace(dislikes, phrases=only))
-    return tuple(likes[:most])
+    return tuple(likes[:most]) or _plain_theme(case)
+
+
+def _recurring(case: Case, cues: Sequence[Cue]) -> list[Interaction]:
+    """Return older interactions that the most frequent themes rest on, oldest first: the long memory."""
+    older = case.visible[:-WINDOW]
+    if not older:
+        return []
+    heard: Counter[str] = Counter()
+    for cue in cues:
+        heard[cue.facet] += len(cue.evidence)
+    lasting = {facet for facet, count in heard.most_common(_LASTING) if count > 1}
+    cited = {event_id for cue in cues if cue.facet in lasting for event_id in cue.evidence}
+    return [event for event in older if event.event_id in cited][-_OLDER:]
+
+
+def _plain_theme(case: Case) -> tuple[Theme, ...]:
+    """Name what the newest interaction with any phrase says, however little it tells."""
+    for event in reversed(case.visible):
+        phrases: list[str] = []
+        for phrase in case.phrases(event):
+            if not set(phrase.split()) & set(" ".join(phrases).split()):
+                phrases.append(phrase)
+        if phrases:
+            polarity: Polarity = "dislike" if case.polarity(event) == "dislike" else "like"
+            return (
+                Theme(phrases=tuple(phrases[:_PHRASES]), examples=(), events=(event,), polarity=polarity),
+            )
+    return ()
 
 
 def _noted(cues: Sequence[Cue]) -> dict[str, list[str]]:

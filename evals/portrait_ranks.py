@@ -6,6 +6,7 @@ stage under the encoder that the critic used and under a held-out one.
 
     python -m limner.evals.portrait_ranks draw  --data DIR --store DIR --users 200 --seed 7
     python -m limner.evals.portrait_ranks score --store DIR --users 200 --seed 7 --encoder NAME --out FILE
+    python -m limner.evals.portrait_ranks table FILE FILE
 """
 
 import argparse
@@ -158,9 +159,11 @@ async def _score_user(
 
 
 def liked_texts(facets: Sequence[Facet]) -> list[str]:
-    """Return the texts that score items: each liked sentence, then the whole."""
-    liked = [facet.text for facet in facets if facet.polarity != "dislike"]
-    return [*liked, " ".join(facet.text for facet in facets)]
+    """Return the texts that score items: each liked sentence, then all of them as one."""
+    liked = [facet.text for facet in facets if facet.polarity != "dislike"] or [
+        facet.text for facet in facets
+    ]
+    return [*liked, " ".join(liked)]
 
 
 def stages_of(drafts: Sequence[Rollout]) -> dict[str, Rollout]:
@@ -225,6 +228,33 @@ def summarise(ranks: Sequence[Rank]) -> list[dict[str, Any]]:
     return rows
 
 
+def to_markdown(scored: Sequence[Mapping[str, Any]]) -> str:
+    """Return one table: a row per stage, the encoders side by side; each cell has mean, interval and n.
+
+    Args:
+        scored: What the `score` step wrote, one for each encoder, for the same store, users and seed.
+    """
+    names = [str(result["encoder"]) for result in scored]
+    header = ["stage", "critic reward"]
+    for name in names:
+        header += [f"percentile rank, {name}", f"NDCG, {name}", f"median, {name}"]
+    lines = [" | ".join(header), " | ".join("---" for _ in header)]
+    for place, row in enumerate(scored[0]["rows"]):
+        cells = [str(row["stage"]), _cell(row["reward"])]
+        for result in scored:
+            of_encoder = result["rows"][place]
+            cells += [_cell(of_encoder["percentile_rank"]), _cell(of_encoder["ndcg"])]
+            cells.append(f"{of_encoder['median_rank']:.0f}")
+        lines.append(" | ".join(cells))
+    return "\n".join(f"| {line} |" for line in lines) + "\n"
+
+
+def _cell(measured: Mapping[str, float] | None) -> str:
+    if measured is None:
+        return "–"  # noqa: RUF001  # a dash for what does not apply
+    return f"{measured['mean']:.4f} [{measured['low']:.4f}, {measured['high']:.4f}], n={measured['n']}"
+
+
 def _settings(args: argparse.Namespace) -> Settings:
     overrides: dict[str, Any] = {"store": args.store}
     if args.model:
@@ -260,8 +290,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("draw", "score"))
-    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("step", choices=("draw", "score", "table"))
+    parser.add_argument("files", type=Path, nargs="*", help="results of `score`, for `table`")
+    parser.add_argument("--store", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--model")
     parser.add_argument("--encoder", default="minilm")
@@ -269,6 +300,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    if args.step == "table":
+        print(to_markdown([json.loads(path.read_text(encoding="utf-8")) for path in args.files]))
+        return
+    if args.store is None:
+        parser.error("--store DIR is needed")
     step = _draw_command if args.step == "draw" else _score_command
     result = json.dumps(asyncio.run(step(args)), indent=2)
     if args.out:

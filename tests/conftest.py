@@ -2,8 +2,13 @@
 
 import ipaddress
 import os
+import shutil
+import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import cast
 
@@ -20,9 +25,11 @@ for _name in [name for name in os.environ if name.startswith("LIMNER_")]:
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = ("smollm2-135m.gguf", "minilm")
+POSTGRES = Path("/usr/lib/postgresql/15/bin")
 LOOK_UPS = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
 CONNECTIONS = {"socket.connect", "socket.sendto", "socket.sendmsg"}
 LIVE_CALLS: list[str] = []
+_database_names = (f"limner_{number}" for number in count())
 
 
 class LiveCallError(RuntimeError):
@@ -107,3 +114,50 @@ def weights() -> Path:
 def sample_folder() -> Path:
     """The invented sample that ships with the package."""
     return ROOT / "src" / "limner" / "sample"
+
+
+def _as_server(*command: str | Path) -> None:
+    """Run one of PostgreSQL's programs; they refuse to run as root."""
+    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    done = subprocess.run([*user, *map(str, command)], cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a server, without a database's name."""
+    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+    if not (POSTGRES / "initdb").exists():
+        pytest.skip(f"PostgreSQL's programs are not in {POSTGRES}")
+    folder = Path(tempfile.mkdtemp(prefix="limner-pg-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+    data, port = folder / "data", _free_port()
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=60"
+    try:
+        _as_server(POSTGRES / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync")
+        # Without a log file the server keeps our pipe open and this never returns.
+        _as_server(POSTGRES / "pg_ctl", "-D", data, "-l", folder / "log", "-o", options, "-w", "start")
+        try:
+            yield f"postgresql://postgres@127.0.0.1:{port}"
+        finally:
+            _as_server(POSTGRES / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def database_url(postgres_server: str) -> str:
+    """URL of a new, empty database."""
+    import psycopg
+
+    name = next(_database_names)
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"{postgres_server}/{name}"

@@ -67,6 +67,9 @@ def test_an_unknown_name_in_the_file_is_refused_by_name(toml: str, name: str) ->
     [
         ("LIMNER_MODLE", "LIMNER_MODLE"),
         ("limner_modle", "limner_modle"),
+        ("LIMNER_CHATS__TIMEOUT", "LIMNER_CHATS__TIMEOUT"),
+        ("LIMNER_CHAT_API_BASE", "LIMNER_CHAT_API_BASE"),  # one underscore is a slip
+        ("LIMNER_CHAT__API_BASS", r"chat\.api_bass"),
         ("LIMNER_CHAT__API_BSE", r"chat\.api_bse"),
     ],
 )
@@ -76,6 +79,33 @@ def test_an_unknown_name_in_the_environment_is_refused_by_name(
     monkeypatch.setenv(variable, "x")
 
     with pytest.raises(SettingsError, match=rf"^setting `{name}`: is unknown"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "LIMNER_PORT",
+        "LIMNER_SERVICE_HOST",
+        "LIMNER_PORT_8000_TCP_ADDR",
+        "LIMNER_DATABASE_PORT",  # of a Service `limner-database`; four fifths of `database_url`
+        "LIMNER_CHAT_SERVICE_PORT_HTTP",
+        "LIMNER_HOME",
+        "LIMNER_",
+    ],
+)
+def test_a_variable_that_resembles_no_setting_is_somebody_elses(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "tcp://10.0.0.7:8000")
+
+    assert load_settings() == Settings()
+
+
+def test_a_misspelt_variable_is_told_what_it_resembles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_CHATS__TIMEOUT", "x")
+
+    with pytest.raises(SettingsError, match="did you mean `LIMNER_CHAT__TIMEOUT`"):
         load_settings()
 
 

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import WeightsError
 from ..settings import ChatSettings
+from .checksums import revision_of
 from .prices import Price, flat, price_of
+from .weights import weights_path
 
 LOCAL_PREFIX = "limner/"
 _TAKE_SCHEMAS = (LOCAL_PREFIX, "hosted_vllm/", "ollama/", "ollama_chat/", "lm_studio/")
@@ -76,6 +79,16 @@ def resolve_backends(
     return tuple(
         _resolve(litellm, name, settings, ours=_provider(name) == _provider(model)) for name in names
     )
+
+
+def revision_suffix(model: str, models_dir: Path) -> str:
+    """Return `@` and the revision of an embedded model's weights, `@missing` without any; else nothing."""
+    if not model.startswith(LOCAL_PREFIX):
+        return ""
+    try:
+        return f"@{revision_of(weights_path(model.removeprefix(LOCAL_PREFIX), models_dir))}"
+    except (WeightsError, OSError):  # whoever asks for an answer is told what is wrong
+        return "@missing"
 
 
 def _register(model: str, settings: ChatSettings, models_dir: Path) -> None:

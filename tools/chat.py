@@ -78,6 +78,14 @@ class ChatModel(Protocol):
         """Model string of the first choice."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """Model, address and weights revision; what the completion cache and fingerprints key on.
+
+        Never raises. Large weights are read once to tell their revision, which may take seconds.
+        """
+        ...
+
     async def complete(self, request: ChatRequest, budget: Budget) -> ChatResult:
         """Answer one request.
 

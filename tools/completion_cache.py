@@ -27,12 +27,17 @@ class CompletionStore(Protocol):
         ...
 
 
-def completion_key(model: str, request: ChatRequest) -> str:
-    """Hash everything an answer depends on; the purpose is only a label."""
+def completion_key(identity: str, request: ChatRequest) -> str:
+    """Hash everything an answer depends on; the purpose is only a label.
+
+    Args:
+        identity: `ChatModel.identity` of who answers.
+        request: What is asked.
+    """
     messages = [(message.role, message.content) for message in request.messages]
     sampling = (request.temperature, request.top_p, request.seed, request.max_tokens, request.top_logprobs)
     schema = None if request.json_schema is None else json.dumps(request.json_schema)
-    return content_hash(model, messages, sampling, schema)
+    return content_hash(identity, messages, sampling, schema)
 
 
 class CachedChat:
@@ -70,6 +75,11 @@ class CachedChat:
         """Model string of the first choice."""
         return self._inner.name
 
+    @property
+    def identity(self) -> str:
+        """Model, address and weights revision of the inner model."""
+        return self._inner.identity
+
     async def complete(self, request: ChatRequest, budget: Budget, subject: Subject) -> ChatResult:
         """Answer from the cache, else ask and keep the answer.
 
@@ -81,7 +91,7 @@ class CachedChat:
         """
         if request.temperature > 0 and request.seed is None:
             return await self._inner.complete(request, budget)
-        key = completion_key(self._inner.name, request)
+        key = completion_key(self._inner.identity, request)
         while (leader := self._under_way.get(key)) is not None:
             await asyncio.wait([leader])
             if leader.cancelled() or isinstance(leader.exception(), BudgetExceededError):
@@ -199,6 +209,10 @@ class _SubjectChat:
     @property
     def name(self) -> str:
         return self.cache.name
+
+    @property
+    def identity(self) -> str:
+        return self.cache.identity
 
     async def complete(self, request: ChatRequest, budget: Budget) -> ChatResult:
         return await self.cache.complete(request, budget, self.subject)

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelUnavailableError, PriceUnknownError
 from ..models import Usage
 from ..settings import ChatSettings, Settings
-from .backends import Backend, load_litellm, resolve_backends
+from .backends import Backend, load_litellm, resolve_backends, revision_suffix
 from .budget import Budget, Reservation
 from .chat import ChatRequest, ChatResult, JsonSchema
 from .clock import Clock, SystemClock
@@ -97,6 +98,14 @@ class LiteLLMChat:
     def name(self) -> str:
         """Model string of the first choice."""
         return self._model
+
+    @property
+    def identity(self) -> str:
+        """Model and fallbacks, the revision of those that are embedded, and the server's address."""
+        models = (self._model, *self._settings.fallback_models)
+        named = " ".join(f"{model}{revision_suffix(model, self._models_dir)}" for model in models)
+        address = re.sub(r"//[^/]*@", "//", self._settings.api_base or "")  # without a password
+        return f"{named} at {address}" if address else named
 
     async def complete(self, request: ChatRequest, budget: Budget) -> ChatResult:
         """Answer one request.

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 import orjson
 
 from ..errors import BadRowError, SettingsError, UnknownFormatError
-from ..models import Interaction, Item
+from ..models import Interaction, Item, content_hash
 from .cells import SHORT, BadField
 from .forms import Recognised, recognise
 from .import_report import FolderReport, ImportProgress, ImportReport, RejectedRow, Step
@@ -88,7 +88,7 @@ async def import_path(
     """Import a file, or every file of a folder that fits a form, item files first.
 
     Arguments are those of `import_file`, except that `rejects` is a folder, which gets a file for each file
-    with bad rows (default: beside that file). With `strict` all files are checked before any is written.
+    with bad rows, named by `rejects_path` (default: beside that file). With `strict` all files are checked before any is written.
     Subfolders and hidden files are left alone.
 
     Raises:
@@ -120,8 +120,11 @@ async def import_path(
 
 
 def rejects_path(folder: Path, source: Path) -> Path:
-    """Return where in `folder` the bad rows of `source` go."""
-    return folder / (source.name + REJECTS_SUFFIX)
+    """Return where in `folder` the bad rows of `source` go: its own file, the same on every import.
+
+    The name holds a hash of the whole path, because files of two folders may share a name.
+    """
+    return folder / f"{source.stem}-{content_hash(str(source.resolve()))[:8]}{REJECTS_SUFFIX}"
 
 
 def _files_of(folder: Path) -> list[Path]:
@@ -277,7 +280,7 @@ async def _import(
     path = source.table.path
     if _stamp(path) != source.stamp:
         raise source.table.unreadable("changed while it was read; import it again")
-    target = rejects or rejects_path(path.parent, path)
+    target = rejects or path.with_name(path.name + REJECTS_SUFFIX)
     if target.is_dir() or target.resolve() == path.resolve():
         raise SettingsError(
             "rejects", f"{target} is {'a folder' if target.is_dir() else 'the file to import'}"

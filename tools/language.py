@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 DEFAULT_LANGUAGE = "en"
 _ENOUGH_WORDS = 12
 _MOST_CHARACTERS = 2000
+_SURE_FROM = 0.8
 
 
 def detect_language(preferred: Sequence[str], fallback: Sequence[str]) -> str:
@@ -16,15 +18,26 @@ def detect_language(preferred: Sequence[str], fallback: Sequence[str]) -> str:
         fallback: Catalogue text, used where the user wrote fewer than 12 words.
 
     Returns:
-        A two-letter code; `en` where there is too little text to tell.
+        A two-letter code; `en` where the text is too short or too odd to tell.
     """
-    import py3langid  # pyright: ignore[reportMissingTypeStubs]  # ships no stubs
-
     for texts in (preferred, fallback):
         joined = " ".join(texts)[:_MOST_CHARACTERS]
         if len(joined.split()) >= _ENOUGH_WORDS:
-            return str(py3langid.classify(joined)[0])
+            code, probability = _identifier().classify(joined)
+            if probability >= _SURE_FROM:
+                return str(code)
     return DEFAULT_LANGUAGE
+
+
+@cache
+def _identifier() -> Any:
+    """Load the classifier for the languages whose stop words are known."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    from stop_words import LANGUAGE_MAPPING
+
+    identifier: Any = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier.set_languages([code for code in LANGUAGE_MAPPING if code in identifier.nb_classes])
+    return identifier
 
 
 @cache

@@ -45,6 +45,11 @@ class ScriptedChat:
         """The model string it goes by."""
         return self._name
 
+    @property
+    def identity(self) -> str:
+        """Its name: there is nothing else to tell scripts apart by."""
+        return self._name
+
     async def complete(self, request: ChatRequest, budget: Budget) -> ChatResult:
         """Give the next answer.
 

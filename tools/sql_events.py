@@ -4,8 +4,10 @@ Every function runs inside the transaction of the connection it is given and may
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -28,6 +30,9 @@ from .sql_upserts import Insert, chunks
 from .store import RatingScale, Recorded
 
 NO_LIMIT = 2**31 - 1
+STRAYS = 100
+"""One rating in so many, at either end, may lie off the scale of a tenant."""
+
 SHUFFLED = 2**62
 """Upper bound of `users.shuffle`, exclusive."""
 
@@ -52,6 +57,12 @@ _HISTORY = (
     .order_by(*_latest_first)
     .limit(bindparam("last", type_=Integer))
 )
+_HAD_ITEMS = (
+    select(_event.item_id)
+    .where(*_before, _of_user, _event.item_id.is_not(None))
+    .distinct()
+    .order_by(_event.item_id)
+)
 _ITEM_HISTORY = (
     select(*_columns)
     .where(*_before, _of_item, _event.user_id != bindparam("exclude_user", type_=Text))
@@ -70,11 +81,16 @@ _SCALE = select(
     func.min(_event.rating), func.max(_event.rating), func.avg(_event.rating), func.count(_event.rating)
 ).where(*_before)
 _SCALES = {
-    (False, False): _SCALE,
     (True, False): _SCALE.where(_of_user),
     (False, True): _SCALE.where(_of_item),
     (True, True): _SCALE.where(_of_user, _of_item),
 }
+_RATINGS = (
+    select(_event.rating, func.count())
+    .where(*_before, _event.rating.is_not(None))
+    .group_by(_event.rating)
+    .order_by(_event.rating)
+)
 _HAS_USER = select(literal(1)).where(
     users.c.tenant == _tenant, users.c.user_id == bindparam("user_id", type_=Text)
 )
@@ -195,6 +211,12 @@ def history(
     return _oldest_first(connection.execute(_HISTORY, values).all())
 
 
+def had_items(connection: Connection, tenant: str, user_id: str, as_of: datetime) -> list[str]:
+    """Return the items a user had, by id."""
+    values = {"tenant": tenant, "as_of": micros(as_of), "user_id": user_id}
+    return [str(item_id) for item_id in connection.execute(_HAD_ITEMS, values).scalars()]
+
+
 def item_history(
     connection: Connection, tenant: str, item_id: str, as_of: datetime, exclude_user: str | None, last: int
 ) -> list[Interaction]:
@@ -211,10 +233,10 @@ def popular(connection: Connection, tenant: str, as_of: int, limit: int) -> list
 
 
 def rating_scale(
-    connection: Connection, tenant: str, as_of: int, user_id: str | None, item_id: str | None
+    connection: Connection, tenant: str, as_of: datetime, user_id: str | None, item_id: str | None
 ) -> RatingScale | None:
-    """Return the ratings before `as_of` in microseconds, in numbers."""
-    values: dict[str, Any] = {"tenant": tenant, "as_of": as_of}
+    """Return the ratings by a user, of an item, or both, in numbers."""
+    values: dict[str, Any] = {"tenant": tenant, "as_of": micros(as_of)}
     if user_id is not None:
         values["user_id"] = user_id
     if item_id is not None:
@@ -222,6 +244,35 @@ def rating_scale(
     statement = _SCALES[user_id is not None, item_id is not None]
     low, high, mean, n = connection.execute(statement, values).one()
     return RatingScale(low=low, high=high, mean=mean, n=n) if n else None
+
+
+def tenant_scale(connection: Connection, tenant: str, as_of: int) -> RatingScale | None:
+    """Return all ratings before `as_of` in microseconds, in numbers; strays do not stretch the scale."""
+    seen = [(float(rating), count) for rating, count in _ratings(connection, tenant, as_of)]
+    n = sum(count for _, count in seen)
+    if n == 0:
+        return None
+    return RatingScale(
+        low=_behind(seen, n // STRAYS),
+        high=_behind(reversed(seen), n // STRAYS),
+        mean=math.fsum(rating * count for rating, count in seen) / n,
+        n=n,
+    )
+
+
+def _ratings(connection: Connection, tenant: str, as_of: int) -> Sequence[Row[Any, Any]]:
+    return connection.execute(_RATINGS, {"tenant": tenant, "as_of": as_of}).all()
+
+
+def _behind(seen: Iterable[tuple[float, int]], passed_over: int) -> float:
+    """Return the rating that follows the first `passed_over` ratings.
+
+    Examples:
+        >>> _behind([(0.0, 1), (1.0, 1), (2.0, 98)], 1)
+        1.0
+    """
+    reached = accumulate(seen, lambda last, each: (each[0], last[1] + each[1]))
+    return next(rating for rating, count in reached if count > passed_over)
 
 
 def has_user(connection: Connection, tenant: str, user_id: str) -> bool:

@@ -31,29 +31,34 @@ _CUED = select(cued_events.c.event_id).where(
 _of_user = (profiles.c.tenant == _tenant, profiles.c.user_id == _user)
 _VERSIONS = select(profiles.c.data).where(*_of_user).order_by(profiles.c.version)
 _VERSION = select(profiles.c.data).where(*_of_user, profiles.c.version == bindparam("version"))
+_LAST_VERSION = select(func.coalesce(func.max(profiles.c.version), 0)).where(*_of_user)
 _NEWEST = (
     select(profiles.c.version, profiles.c.fingerprint, profiles.c.data)
     .where(*_of_user)
-    .order_by(profiles.c.version.desc())
+    .order_by(profiles.c.as_of.desc(), profiles.c.version.desc())
     .limit(1)
 )
-_AS_OF = (
-    select(profiles.c.data)
-    .where(*_of_user, profiles.c.as_of <= bindparam("as_of", type_=BigInteger))
-    .order_by(profiles.c.version.desc())
-    .limit(1)
-)
-_heads = (
-    select(profiles.c.user_id, func.max(profiles.c.version).label("version"))
+_NEWEST_BY = _NEWEST.where(profiles.c.as_of <= bindparam("as_of", type_=BigInteger))
+_drawn = (
+    select(profiles.c.user_id)
     .where(profiles.c.tenant == _tenant, profiles.c.user_id > bindparam("after", type_=Text))
-    .group_by(profiles.c.user_id)
+    .distinct()
     .order_by(profiles.c.user_id)
     .limit(_limit)
     .subquery()
 )
+_other = profiles.alias("other")
+_head = (
+    select(_other.c.version)
+    .where(_other.c.tenant == _tenant, _other.c.user_id == _drawn.c.user_id)
+    .order_by(_other.c.as_of.desc(), _other.c.version.desc())
+    .limit(1)
+    .correlate(_drawn)
+    .scalar_subquery()
+)
 _HEADS = (
     select(profiles.c.data)
-    .join(_heads, (profiles.c.user_id == _heads.c.user_id) & (profiles.c.version == _heads.c.version))
+    .join(_drawn, (profiles.c.user_id == _drawn.c.user_id) & (profiles.c.version == _head))
     .where(profiles.c.tenant == _tenant)
     .order_by(profiles.c.user_id)
 )
@@ -101,16 +106,20 @@ def cued(connection: Connection, tenant: str, subject: str) -> frozenset[str]:
 
 
 def publish(connection: Connection, tenant: str, profile: Profile, drafts: Sequence[Rollout]) -> Profile:
-    """Insert a profile as the next version, unless the newest was drawn from the same.
+    """Insert a profile as the next version, unless the newest up to its `as_of` was drawn from the same.
 
     Raises:
         sqlalchemy.exc.IntegrityError: Another writer took the version; run the transaction again.
     """
-    newest = connection.execute(_NEWEST, {"tenant": tenant, "user_id": profile.user_id}).one_or_none()
-    if newest is not None and newest.fingerprint == profile.fingerprint:
-        return Profile.model_validate_json(newest.data)
-    parent = None if newest is None else newest.version
-    published = profile.model_copy(update={"version": (parent or 0) + 1, "parent_version": parent})
+    key = {"tenant": tenant, "user_id": profile.user_id}
+    # Asked first, so that a version written after this is met by the insert, never missed by the next query.
+    version = connection.execute(_LAST_VERSION, key).scalar_one() + 1
+    parent = connection.execute(_NEWEST_BY, {**key, "as_of": micros(profile.as_of)}).one_or_none()
+    if parent is not None and parent.fingerprint == profile.fingerprint:
+        return Profile.model_validate_json(parent.data)
+    published = profile.model_copy(
+        update={"version": version, "parent_version": None if parent is None else parent.version}
+    )
     connection.execute(
         _ADD_PROFILE,
         {
@@ -132,17 +141,16 @@ def profile(
     """Return one version, or the newest that `as_of` allows."""
     key = {"tenant": tenant, "user_id": user_id}
     if version is not None:
-        data = connection.execute(_VERSION, {**key, "version": version}).scalar_one_or_none()
+        row = connection.execute(_VERSION, {**key, "version": version}).one_or_none()
     elif as_of is not None:
-        data = connection.execute(_AS_OF, {**key, "as_of": micros(as_of)}).scalar_one_or_none()
+        row = connection.execute(_NEWEST_BY, {**key, "as_of": micros(as_of)}).one_or_none()
     else:
-        newest = connection.execute(_NEWEST, key).one_or_none()
-        data = None if newest is None else newest.data
-    return None if data is None else Profile.model_validate_json(data)
+        row = connection.execute(_NEWEST, key).one_or_none()
+    return None if row is None else Profile.model_validate_json(row.data)
 
 
 def profile_versions(connection: Connection, tenant: str, user_id: str) -> list[Profile]:
-    """Return all versions, oldest first."""
+    """Return all versions in the order of their numbers."""
     rows = connection.execute(_VERSIONS, {"tenant": tenant, "user_id": user_id}).scalars()
     return [Profile.model_validate_json(data) for data in rows]
 

@@ -123,6 +123,10 @@ class SqlStore:
         """Return a user's interactions before `as_of`, oldest first; only the `last` ones if given."""
         return await self._engine.read(lambda db: sql_events.history(db, self.tenant, user_id, as_of, last))
 
+    async def had_items(self, user_id: str, *, as_of: datetime) -> list[str]:
+        """Return the items that a user's interactions before `as_of` name, each once, by id."""
+        return await self._engine.read(lambda db: sql_events.had_items(db, self.tenant, user_id, as_of))
+
     async def item_history(
         self, item_id: str, *, as_of: datetime, exclude_user: str | None = None, last: int = 50
     ) -> list[Interaction]:
@@ -148,14 +152,17 @@ class SqlStore:
     async def rating_scale(
         self, *, as_of: datetime, user_id: str | None = None, item_id: str | None = None
     ) -> RatingScale | None:
-        """Return low, high, mean and count of ratings before `as_of`; `None` without any."""
+        """Return low, high, mean and count of ratings before `as_of`; `None` without any.
 
-        def measure(db: Connection, before: int) -> RatingScale | None:
-            return sql_events.rating_scale(db, self.tenant, before, user_id, item_id)
-
+        For the whole tenant `low` and `high` pass over one rating in a hundred at either end.
+        """
         if user_id is None and item_id is None:
-            return await self._remembered(("rating_scale",), as_of, measure)
-        return await self._engine.read(lambda db: measure(db, micros(as_of)))
+            return await self._remembered(
+                ("rating_scale",), as_of, lambda db, before: sql_events.tenant_scale(db, self.tenant, before)
+            )
+        return await self._engine.read(
+            lambda db: sql_events.rating_scale(db, self.tenant, as_of, user_id, item_id)
+        )
 
     async def add_cues(self, subject: Subject, cues: Sequence[Cue], events: Sequence[str]) -> None:
         """Keep cues and mark `events` as cued for `subject`, in one transaction. Equal cue ids replace."""
@@ -178,13 +185,13 @@ class SqlStore:
     async def profile(
         self, user_id: str, *, version: int | None = None, as_of: datetime | None = None
     ) -> Profile | None:
-        """Return one version, or the newest whose `as_of` is at or before the given one."""
+        """Return one version, or the newest; with `as_of`, the newest at or before that moment."""
         return await self._engine.read(
             lambda db: sql_portraits.profile(db, self.tenant, user_id, version, as_of)
         )
 
     async def profile_versions(self, user_id: str) -> list[Profile]:
-        """Return all versions, oldest first."""
+        """Return all versions in the order of their numbers, which is that of writing."""
         return await self._engine.read(lambda db: sql_portraits.profile_versions(db, self.tenant, user_id))
 
     async def profiles(self, batch: int = 200) -> AsyncIterator[list[Profile]]:

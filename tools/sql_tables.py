@@ -112,6 +112,7 @@ profiles = Table(
     Column("as_of", BigInteger, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("data", Text, nullable=False),
+    Index(None, "tenant", "user_id", "as_of", "version"),
 )
 
 pairs = Table(

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from ..models import Cue, Interaction, Item, Pair, Profile, Rollout
 
 Subject = str
-"""Whose cues: `user:ID` or `item:ID`."""
+"""Whose: `user:ID` or `item:ID`; for cues followed by ` by ` and who wrote them."""
 
 
 class Recorded(NamedTuple):
@@ -21,7 +21,7 @@ class Recorded(NamedTuple):
 
 
 class RatingScale(NamedTuple):
-    """Ratings seen so far."""
+    """Ratings seen so far; `Store.rating_scale` says which ratings `low` and `high` pass over."""
 
     low: float
     high: float
@@ -52,7 +52,10 @@ class Published(NamedTuple):
 class Store(Protocol):
     """A database of one tenant. Every write is durable when its call returns.
 
-    `as_of` bounds are exclusive everywhere: nothing at or after that moment is returned.
+    `as_of` bounds on interactions are exclusive: nothing at or after that moment is returned.
+
+    A user's newest profile is the one with the latest `as_of`, and of those the highest version, so that one
+    drawn for an earlier moment (a backtest) never replaces the one that is served.
     """
 
     async def record(self, interactions: Sequence[Interaction]) -> Recorded:
@@ -86,6 +89,10 @@ class Store(Protocol):
         """
         ...
 
+    async def had_items(self, user_id: str, *, as_of: datetime) -> list[str]:
+        """Return the items that a user's interactions before `as_of` name, each once, by id."""
+        ...
+
     async def item_history(
         self, item_id: str, *, as_of: datetime, exclude_user: str | None = None, last: int = 50
     ) -> list[Interaction]:
@@ -103,7 +110,14 @@ class Store(Protocol):
     async def rating_scale(
         self, *, as_of: datetime, user_id: str | None = None, item_id: str | None = None
     ) -> RatingScale | None:
-        """Return low, high, mean and count of ratings before `as_of`; `None` without any."""
+        """Return low, high, mean and count of ratings before `as_of`; `None` without any.
+
+        For one user or item, `low` and `high` are the least and the greatest rating. For the whole tenant
+        they are robust to strays: of `n` ratings, the `n // 100` least and the `n // 100` greatest are passed
+        over (the nearest-rank quantiles at 1 % and 99 %). Fewer than 100 ratings cannot tell a stray from the
+        end of the scale: then `low` and `high` are the least and the greatest, however far out. `mean` and
+        `n` count every rating.
+        """
         ...
 
     async def add_cues(self, subject: Subject, cues: Sequence[Cue], events: Sequence[str]) -> None:
@@ -121,18 +135,20 @@ class Store(Protocol):
     async def publish(self, published: Published) -> Profile:
         """Keep a profile and its rollouts in one transaction and return it with its version.
 
-        If the user's newest profile has the same fingerprint, nothing is written and that one is returned.
+        Versions of a user count up by 1 in the order of writing, whatever `as_of` is. The parent is the
+        user's newest profile whose `as_of` is at or before the new one's; `parent_version` is `None` if there
+        is none. If the parent has the same fingerprint, nothing is written and the parent is returned.
         """
         ...
 
     async def profile(
         self, user_id: str, *, version: int | None = None, as_of: datetime | None = None
     ) -> Profile | None:
-        """Return one version, or the newest whose `as_of` is at or before the given one."""
+        """Return one version, or the newest; with `as_of`, the newest at or before that moment."""
         ...
 
     async def profile_versions(self, user_id: str) -> list[Profile]:
-        """Return all versions, oldest first."""
+        """Return all versions in the order of their numbers, which is that of writing."""
         ...
 
     def profiles(self, batch: int = 200) -> AsyncIterator[list[Profile]]:

@@ -1,9 +1,17 @@
 """The face of Limner: one object with the verbs, asynchronous; `LimnerSync` is its twin for plain code."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -83,6 +91,7 @@ class Limner:
         self._opened: Doors | None = None
         self._drawing: Drawing | None = None
         self._preparing = asyncio.Lock()
+        self._items_changed = True
 
     async def __aenter__(self) -> Self:
         """Open store, index and models.
@@ -146,7 +155,7 @@ class Limner:
         valid = [read_item(row, ix) for ix, row in enumerate(items, start=1)]
         changed = await self.doors.store.put_items(valid)
         await self.doors.catalogue.upsert(valid)
-        self._drawing = None
+        self._items_changed = True
         return changed
 
     async def profile(
@@ -174,7 +183,7 @@ class Limner:
         as_of: datetime | None = None,
         budget: "Budget | None" = None,
         at_once: int | None = None,
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome]:
         """Draw many portraits with bounded concurrency; yields outcomes as they finish.
 
         Args:
@@ -228,7 +237,7 @@ class Limner:
         as_of: datetime | None = None,
         budget: "Budget | None" = None,
         at_once: int | None = None,
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome]:
         """Write many pairs (user, item) with bounded concurrency; see `profiles`."""
         drawing = await self.prepare()
         shared, moment = budget or self.new_budget(), as_of or self._now()
@@ -296,7 +305,13 @@ class Limner:
                 yield rollout
 
     async def import_file(
-        self, path: Path, *, form: str | None = None, strict: bool = False
+        self,
+        path: Path,
+        *,
+        form: str | None = None,
+        mapping: Mapping[str, str] | None = None,
+        kind: str = "purchase",
+        strict: bool = False,
     ) -> "ImportReport":
         """Import a file of interactions or items; see `tools.importing.import_file`.
 
@@ -306,9 +321,17 @@ class Limner:
         """
         from .tools.importing import import_file
 
-        self._drawing = None
+        self._items_changed = True
         rejects = self.settings.store / "rejects" / f"{path.name}.rejects.jsonl"
-        return await import_file(path, store=self.doors.store, form=form, strict=strict, rejects=rejects)
+        return await import_file(
+            path,
+            store=self.doors.store,
+            form=form,
+            mapping=mapping,
+            kind=kind,
+            strict=strict,
+            rejects=rejects,
+        )
 
     async def export_rollouts(self, path: Path) -> int:
         """Write the log of all drafts to a Parquet file; return the number of rows."""
@@ -318,12 +341,15 @@ class Limner:
 
     async def reindex(self, progress: Progress | None = None) -> int:
         """Drop every vector and embed the catalogue and the portraits again; return the number of items."""
+        from .agents.publish_profiles import indexed_facets
+
         await self.doors.catalogue.reset()
         indexed = await self._index(progress)
         async for batch in self.doors.store.profiles():
             for profile in batch:
-                vectors = await self.doors.embedder.embed([facet.text for facet in profile.facets])
-                await self.doors.catalogue.publish_facets(profile.user_id, profile.facets, vectors)
+                facets = indexed_facets(profile)
+                vectors = await self.doors.embedder.embed([facet.text for facet in facets])
+                await self.doors.catalogue.publish_facets(profile.user_id, facets, vectors)
         return indexed
 
     def new_budget(self) -> "Budget":
@@ -333,16 +359,25 @@ class Limner:
         return Budget(self.settings.budget)
 
     async def prepare(self, progress: Progress | None = None) -> "Drawing":
-        """Index items that are not indexed yet and learn the catalogue's phrases; once per opening."""
+        """Index items that are not indexed yet and learn the catalogue's phrases; again after items came in."""
         async with self._preparing:
             if self._drawing is None:
-                known = len(await self.doors.catalogue.item_ids())
-                if known < (await self.doors.store.counts()).items:
-                    await self._index(progress)
-                self._drawing = await self._start()
+                self._drawing = self._start()
+            if self._items_changed:
+                await self._index(progress)
+                await self._learn(self._drawing)
+                self._items_changed = False
         return self._drawing
 
-    async def _start(self) -> "Drawing":
+    async def _learn(self, drawing: "Drawing") -> None:
+        from .agents.lexicon import Lexicon
+
+        lexicon = Lexicon()
+        async for batch in self.doors.store.all_items():
+            lexicon.learn(batch)
+        drawing.deps = replace(drawing.deps, lexicon=lexicon)
+
+    def _start(self) -> "Drawing":
         from .agents.audience import Audience
         from .agents.drawing import Drawing
         from .agents.lexicon import Lexicon
@@ -350,11 +385,7 @@ class Limner:
         from .tools.clock import SystemClock
         from .tools.completion_cache import CachedChat
 
-        doors, settings = self.doors, self.settings
-        lexicon = Lexicon()
-        async for batch in doors.store.all_items():
-            lexicon.learn(batch)
-        drafting = settings.drafting
+        doors, settings, drafting = self.doors, self.settings, self.settings.drafting
         embedded = settings.model.startswith(EMBEDDED) and self._given_chat is None
         deps = Deps(
             settings=settings,
@@ -364,7 +395,7 @@ class Limner:
             chat=doors.chat,
             budget=self.new_budget(),
             clock=self._given_clock or SystemClock(),
-            lexicon=lexicon,
+            lexicon=Lexicon(),
             audience=Audience(
                 doors.store,
                 doors.catalogue,

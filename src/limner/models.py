@@ -515,8 +515,17 @@ class Rollout(Record):
     critic_version: str
     """Encoder and settings of the critic."""
 
+    critic_rank: float | None = None
+    """Mean mid-rank of the held-back items among the negatives; absent without any."""
+
+    as_of: Moment
+    """Nothing at or after this moment was used."""
+
+    held: tuple[str, ...]
+    """Event ids that were held back from the draft, for a later critic."""
+
     neg_seed: int
-    """Seed of the negatives."""
+    """Seed of the negatives; with `as_of` and `held` it draws the same ones again."""
 
     prompt_id: str
     """Which prompt; `extractive` for the floor."""

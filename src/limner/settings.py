@@ -5,7 +5,9 @@ underscores in the environment: `LIMNER_CHAT__API_BASE`.
 """
 
 import os
+import re
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +40,13 @@ NO_MODEL = "none"
 
 EMBEDDED = "limner/"
 """Prefix of model strings that run in this process."""
+
+
+_NEAR = 0.8
+"""Share of a name's letters that a misspelling keeps."""
+
+_INJECTED = re.compile(r"(?:^|_)(?:port|service_host|service_port)(?:_|$)")
+"""Variables of a Kubernetes Service; no setting is called so, but `database_port` is close to one."""
 
 
 class Section(BaseModel):
@@ -277,16 +286,43 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def _refuse_unknown_variables() -> None:
-    """Name the first `LIMNER_…` variable that is no setting; pydantic-settings would ignore it.
+    """Name the first `LIMNER_…` variable that looks like a misspelt setting.
+
+    pydantic-settings refuses an unknown name inside a group and ignores any other. Whatever resembles no
+    setting stays ignored: it belongs to somebody else, as the addresses that Kubernetes gives every container
+    for a Service called `limner`.
 
     Raises:
         SettingsError: There is one.
     """
     prefix = "LIMNER_"
     for variable in sorted(name for name in os.environ if name.upper().startswith(prefix)):
-        head = variable[len(prefix) :].partition("__")[0].lower()
-        if head not in Settings.model_fields:
-            raise SettingsError(variable, f"is unknown; known are {', '.join(Settings.model_fields)}")
+        meant = _misspelt(variable[len(prefix) :].lower())
+        if meant is not None:
+            raise SettingsError(variable, f"is unknown; did you mean `{prefix}{meant.upper()}`?")
+
+
+def _misspelt(name: str) -> str | None:
+    """Return the setting that an unknown name resembles, both without `LIMNER_`.
+
+    Examples:
+        >>> _misspelt("modle"), _misspelt("chats__timeout"), _misspelt("chat_timeout")
+        ('model', 'chat__timeout', 'chat__timeout')
+        >>> _misspelt("model"), _misspelt("port"), _misspelt("database_port")
+        (None, None, None)
+    """
+    head, found, tail = name.partition("__")
+    if head in Settings.model_fields or _INJECTED.search(name):
+        return None
+    if near := get_close_matches(head, Settings.model_fields, n=1, cutoff=_NEAR):
+        return f"{near[0]}{found}{tail}"
+    inside = [
+        f"{group}__{field}"
+        for group, section in Settings.model_fields.items()
+        if isinstance(section.default, Section)
+        for field in type(section.default).model_fields
+    ]
+    return next(iter(get_close_matches(name, inside, n=1, cutoff=_NEAR)), None)
 
 
 def _explain(error: ValidationError) -> SettingsError:

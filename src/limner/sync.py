@@ -49,6 +49,7 @@ class LimnerSync:
         try:
             self._portal.call(self._limner.__aexit__, None, None, None)
         finally:
+            self._running = None
             self._starting.__exit__(None, None, None)
 
     def record(self, user_id: str, events: Iterable[Interaction | Mapping[str, Any]]) -> "Recorded":

@@ -12,9 +12,10 @@ import pytest
 
 from limner.agents.audience import Audience
 from limner.agents.drawing import STATE_TYPES, Drawing
+from limner.agents.extract_cues import PROMPT
 from limner.agents.lexicon import Lexicon
 from limner.agents.state import Deps
-from limner.models import Interaction, Item
+from limner.models import Cue, Interaction, Item
 from limner.settings import Settings, load_settings
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest
@@ -225,7 +226,8 @@ def _paint_profile(
     assert request.json_schema is not None, "drafts have a schema"
     draft: dict[str, Any] = {}
     for name, part in request.json_schema["properties"].items():
-        refs = part["items"]["properties"]["evidence"]["items"]["enum"]
+        offered = part["items"]["properties"]["evidence"]["items"]["enum"]
+        refs = [ref for ref in offered if ref in labels]
         draft[name] = [
             {
                 "evidence": [ref],
@@ -238,7 +240,8 @@ def _paint_profile(
 
 
 def _paint_pair(entries: list[tuple[str, list[str]]], rng: random.Random) -> Mapping[str, str]:
-    mine, theirs = rng.choice(entries[: len(entries) // 2 or 1])[1], entries[-1][1]
+    labels = [shown for _, shown in entries] or [["roses"]]
+    mine, theirs = rng.choice(labels[: len(labels) // 2 or 1]), labels[-1]
     return {
         "user_cue": " ".join(mine),
         "user_instruction": f"Say what {mine[0]} means here.",
@@ -247,6 +250,18 @@ def _paint_pair(entries: list[tuple[str, list[str]]], rng: random.Random) -> Map
         "item_instruction": f"Say whom {theirs[0]} suits.",
         "item_profile": f"Suits lovers of {theirs[0]} and {theirs[-1]}.",
     }
+
+
+@pytest.fixture
+def cues_of() -> Callable[[Drawing, str], Awaitable[list[Cue]]]:
+    """Return what is noted about a subject, by whoever draws here."""
+
+    async def read(drawing: Drawing, subject: str) -> list[Cue]:
+        deps = drawing.deps
+        writer = deps.chat.name if deps.chat else "none"
+        return await deps.store.cues(f"{subject} by {writer}/{deps.style}/v{PROMPT.version}")
+
+    return read
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ import pytest
 from limner.agents.drawing import Drawing
 from limner.agents.state import Style
 from limner.evals.loopback_server import fill
-from limner.models import Interaction, Item, Rollout
+from limner.models import Cue, Interaction, Item, Rollout
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest
 from limner.tools.embedder import HashingEmbedder
 from limner.tools.scripted import Script, Scripted, ScriptedChat
 
 Open = Callable[..., Awaitable[Drawing]]
+CuesOf = Callable[[Drawing, str], Awaitable[list[Cue]]]
 
 CANARY = Item(
     item_id="future",
@@ -69,6 +70,7 @@ async def test_a_planted_future_reaches_nothing(
     open_drawing: Open,
     paint: Script,
     embedder: HashingEmbedder,
+    cues_of: CuesOf,
     events: list[Interaction],
     items: list[Item],
     later: datetime,
@@ -84,7 +86,7 @@ async def test_a_planted_future_reaches_nothing(
 
     assert chat.requests
     assert "canary" not in trace(chat).casefold()
-    cues = [*await drawing.deps.store.cues("user:ada"), *await drawing.deps.store.cues("item:sailing-0")]
+    cues = [*await cues_of(drawing, "user:ada"), *await cues_of(drawing, "item:sailing-0")]
     assert cues and "canary" not in str(cues).casefold()
     assert "canary" not in profile.model_dump_json().casefold()
     assert "canary" not in pair.model_dump_json().casefold()
@@ -123,6 +125,7 @@ async def test_held_back_interactions_are_shown_raw_and_nowhere_else(
     open_drawing: Open,
     paint: Script,
     embedder: HashingEmbedder,
+    cues_of: CuesOf,
     events: list[Interaction],
     items: list[Item],
     later: datetime,
@@ -143,7 +146,7 @@ async def test_held_back_interactions_are_shown_raw_and_nowhere_else(
     profile = await drawing.profile("ada", as_of=later, budget=Budget())
 
     assert "canary" not in trace(chat).casefold()
-    assert "canary" not in str(await drawing.deps.store.cues("user:ada")).casefold()
+    assert "canary" not in str(await cues_of(drawing, "user:ada")).casefold()
     rollouts = await log_of(drawing)
     assert "canary" not in str(rollouts).casefold()
     assert not any("held" in claim.evidence for rollout in rollouts for claim in rollout.claims)

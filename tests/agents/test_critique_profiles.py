@@ -93,16 +93,16 @@ def saying(*sentences: str, evidence: str = "e1") -> Callable[[ChatRequest], Scr
 
 
 async def drafted(open_drawing: Open, script: Callable[[ChatRequest], Scripted], **settings: Any) -> Draft:
-    """Run the graph over `HISTORY` and return its first model draft."""
+    """Run the graph over `HISTORY` and return its first model draft as the critic read it."""
     settings = {"drafting": {"drafts": 1, "rounds": 0}, **settings}
     chat = ScriptedChat(script)
     drawing = await open_drawing(chat, events=HISTORY, **settings)
     deps = replace(drawing.deps, chat=chat, budget=Budget())
     moment = datetime(2026, 2, 1, tzinfo=UTC)
-    done = await build_graph().ainvoke(
-        State(user_id="u", item_id=None, as_of=moment, run_id="r"), context=deps
-    )
-    return cast(Draft, done["drafts"][1])
+    given = State(user_id="u", item_id=None, as_of=moment, run_id="r")
+    steps = [step async for step in build_graph().astream(given, context=deps, stream_mode="updates")]
+    [criticised] = [step["critique_profiles"] for step in steps if "critique_profiles" in step]
+    return cast(Draft, criticised["drafts"][1])
 
 
 def critique_of(draft: Draft) -> Critique:
@@ -136,8 +136,7 @@ async def test_the_advice_names_what_the_shown_history_says_about_the_worst_miss
     critique = critique_of(await drafted(open_drawing, saying("Enjoys gardening.")))
 
     # The worst miss is about astronomy; of what was shown, planets lies nearest to it.
-    assert critique.missed[:1] == ("astronomy",) or "astronomy" in critique.missed
-    assert "planets" in critique.missed
+    assert {"astronomy", "planets"} <= set(critique.missed)
     assert critique.advice.startswith("Say more about ")
     assert "gardening" not in critique.missed  # said already
 

@@ -37,6 +37,8 @@ def rollout(number: int, **changes: Any) -> Rollout:
         "selection_propensity": 0.25,
         "rewards": {"total": 0.5, "rank": -0.25},
         "critic_version": "c1",
+        "as_of": MOMENT,
+        "held": ("e1",),
         "neg_seed": 3,
         "prompt_id": "draft",
         "prompt_version": 2,

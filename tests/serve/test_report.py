@@ -131,6 +131,8 @@ def draft(number: int, draft_ix: int, rewards: dict[str, float], **changes: obje
         "selection_propensity": 0.0,
         "rewards": rewards,
         "critic_version": "critic-1",
+        "as_of": NOW,
+        "held": (),
         "neg_seed": 1,
         "prompt_id": "draft_profiles",
         "prompt_version": 2,

@@ -28,6 +28,8 @@ def draft(number: int, draft_ix: int, total: float | None, *, selected: bool = F
         selection_propensity=float(selected),
         rewards={} if total is None else {"total": total},
         critic_version="c",
+        as_of=datetime(2025, 1, 1, tzinfo=UTC),
+        held=(),
         neg_seed=1,
         prompt_id="p",
         prompt_version=1,

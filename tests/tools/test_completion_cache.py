@@ -221,6 +221,28 @@ async def test_a_store_that_refuses_is_reported_by_flush_and_tried_again() -> No
     await cached.aclose()
 
 
+class Elsewhere(ScriptedChat):
+    """A model of the same name at another address."""
+
+    @property
+    def identity(self) -> str:
+        """Its name and where it is."""
+        return f"{self.name} at elsewhere"
+
+
+async def test_an_answer_of_another_address_or_revision_is_not_taken() -> None:
+    table = Table()
+    here = CachedChat(ScriptedChat(["here"]), table, linger=0)
+    await here.complete(request(), Budget(), "user:1")
+    await here.flush()
+
+    there = CachedChat(Elsewhere(["there"]), table).for_subject("user:1")
+
+    assert there.identity == "scripted at elsewhere"
+    assert (await there.complete(request(), Budget())).text == "there"
+    await here.aclose()
+
+
 def test_the_key_covers_everything_the_answer_depends_on() -> None:
     base = request()
     others = [

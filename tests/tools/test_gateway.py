@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +80,25 @@ async def test_a_plain_answer_carries_usage_cost_and_latency(make: Make) -> None
     assert sent["messages"] == [{"role": "user", "content": "hello"}]
     assert "response_format" not in sent and "logprobs" not in sent
     assert f"authorization: bearer {KEY}" in server.heads[0].decode().lower()
+
+
+def test_the_identity_names_models_address_and_revision(tmp_path: Path) -> None:
+    def identity(model: str, **settings: Any) -> str:
+        return LiteLLMChat(model, ChatSettings.model_validate(settings), models_dir=tmp_path).identity
+
+    weights = tmp_path / "mine.gguf"
+    assert identity("limner/mine") == "limner/mine@missing"
+    weights.write_bytes(b"abc")
+    assert identity("limner/mine") == "limner/mine@ba7816bf8f01"  # the start of sha256("abc")
+    weights.write_bytes(b"")
+    assert identity("limner/mine") == "limner/mine@e3b0c44298fc"
+    assert identity("limner/minilm") == "limner/minilm@missing"
+    assert identity("openai/main", fallback_models=["b", "limner/mine"]) == (
+        "openai/main b limner/mine@e3b0c44298fc"
+    )
+    address = identity("openai/main", api_base="http://user:hush@host:8000/v1")
+    assert address == "openai/main at http://host:8000/v1"
+    assert identity("openai/main", api_key="hush") == "openai/main"
 
 
 async def test_log_probabilities_come_if_asked_for(make: Make) -> None:

@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import pickle
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -240,7 +241,6 @@ async def test_rejects_lie_beside_the_file_unless_told_otherwise(tmp_path: Path,
     report = await import_file(path, store=store)
 
     assert report.rejects_file == str(tmp_path / "a.jsonl.rejects.jsonl")
-    assert rejects_path(tmp_path / "store", path) == tmp_path / "store" / "a.jsonl.rejects.jsonl"
     assert json.loads((tmp_path / "a.jsonl.rejects.jsonl").read_text()) == {
         "file": str(path),
         "line": 2,
@@ -261,6 +261,27 @@ async def test_the_rejects_of_an_earlier_import_do_not_outlive_the_repair(
     await import_file(_jsonl(path, GOOD), store=store, rejects=rejects)
 
     assert not rejects.exists()
+
+
+async def test_files_of_one_name_do_not_share_a_rejects_file(tmp_path: Path, store: SqlStore) -> None:
+    rejects = tmp_path / "rejects"
+    paths = [tmp_path / folder / "e.jsonl" for folder in ("a", "b", "c")]
+    for path, rows in zip(paths, ([GOOD, "{}"], [GOOD, "[]"], [GOOD]), strict=True):
+        path.parent.mkdir()
+        _jsonl(path, *rows)
+
+    reports = [await import_path(path, store=store, rejects=rejects) for path in paths]
+    again = await import_path(tmp_path / "b" / ".." / "a" / "e.jsonl", store=store, rejects=rejects)
+
+    files = [report.files[0].rejects_file for report in reports]
+    assert files == [str(rejects_path(rejects, path)) for path in paths[:2]] + [None]
+    assert sorted(file.name for file in rejects.iterdir()) == sorted(
+        Path(file or "").name for file in files[:2]
+    )
+    assert all(re.fullmatch(r"e-[0-9a-f]{8}\.rejects\.jsonl", file.name) for file in rejects.iterdir())
+    rejected = [json.loads(Path(file or "").read_text())["row"] for file in files[:2]]
+    assert rejected == [{}, []]
+    assert again.files[0].rejects_file == files[0]
 
 
 async def test_rejects_that_cannot_be_written_are_a_typed_error(tmp_path: Path, store: SqlStore) -> None:
@@ -300,7 +321,7 @@ async def test_strict_stops_at_the_first_bad_row_and_writes_nothing(
     assert (caught.value.file, caught.value.line) == (str(path), 6001)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
     assert await _is_empty(store)
-    assert not rejects_path(tmp_path, path).exists()
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["a.jsonl"]
 
 
 async def test_strict_imports_a_clean_file(tmp_path: Path, store: SqlStore) -> None:
@@ -453,7 +474,7 @@ async def test_a_dry_run_checks_and_touches_nothing(tmp_path: Path, store: SqlSt
     assert (report.dry_run, report.rows, report.events, report.added, report.rejected) == (True, 2, 1, 0, 1)
     assert report.rejects_file is None
     assert await _is_empty(store)
-    assert not rejects_path(tmp_path, path).exists()
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["a.jsonl"]
 
 
 async def test_progress_tells_step_and_share(tmp_path: Path, store: SqlStore) -> None:
@@ -513,7 +534,7 @@ async def test_a_folder_is_imported_items_first(tmp_path: Path, store: SqlStore)
         "(interactions, sequences, items, movielens, amazon2023)",
         "README.txt": "has no rows",
     }
-    assert report.files[2].rejects_file == str(rejects / "tags.csv.rejects.jsonl")
+    assert report.files[2].rejects_file == str(rejects_path(rejects, folder / "tags.csv"))
     assert await _items(store) == [
         Item(item_id="2", title="Tide, The (1999)", categories=("Drama", "Sea")),
     ]

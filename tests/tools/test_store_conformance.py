@@ -70,6 +70,8 @@ def rollout(rollout_id: str, *, user: str = "u", item: str | None = None) -> Rol
         selection_propensity=1.0,
         rewards={"total": 0.5},
         critic_version="c1",
+        as_of=START,
+        held=(),
         neg_seed=0,
         prompt_id="draft",
         prompt_version=1,
@@ -186,6 +188,37 @@ async def test_profile_by_version_and_by_as_of(store: Store) -> None:
     assert (await store.profile("u", version=1)) == (await store.profile_versions("u"))[0]
     assert await store.profile("u", version=4) is None
     assert await store.profile("nobody") is None
+
+
+async def test_a_profile_of_an_earlier_moment_does_not_replace_the_served_one(store: Store) -> None:
+    for fingerprint, second in (("f1", 30), ("f2", 10), ("f3", 20), ("f4", 20)):
+        await store.publish(Published(profile(fingerprint, second=second), ()))
+    await store.publish(Published(profile("v1", user="v"), ()))
+
+    async def version(as_of: datetime | None = None) -> int | None:
+        found = await store.profile("u", as_of=as_of)
+        return None if found is None else found.version
+
+    assert await version() == 1
+    assert [await version(moment(second)) for second in (9, 10, 19, 20, 29, 30)] == [None, 2, 2, 4, 4, 1]
+    assert [[(one.user_id, one.version) for one in page] for page in await gathered(store.profiles())] == [
+        [("u", 1), ("v", 1)]
+    ]
+    versions = [(one.version, one.parent_version) for one in await store.profile_versions("u")]
+    # Nothing was there at 10 s; at 20 s there was version 2 of 10 s, then version 3 of the same moment.
+    assert versions == [(1, None), (2, None), (3, 2), (4, 3)]
+
+
+async def test_a_fingerprint_is_compared_with_the_newest_up_to_its_own_moment(store: Store) -> None:
+    served = await store.publish(Published(profile("f1", second=30), ()))
+
+    earlier = await store.publish(Published(profile("f1", second=10), ()))
+    again = await store.publish(Published(profile("f1", second=20), ()))
+    later = await store.publish(Published(profile("f1", second=40), ()))
+
+    assert (earlier.version, earlier.parent_version) == (2, None)
+    assert (again, later) == (earlier, served)
+    assert await store.profile_versions("u") == [served, earlier]
 
 
 async def test_the_newest_profile_of_every_user_is_streamed(store: Store) -> None:

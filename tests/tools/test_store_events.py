@@ -120,6 +120,18 @@ async def test_equal_moments_are_ordered_by_event_id(store: Store) -> None:
     assert await ids_of(store, last=2) == ["b", "é"]
 
 
+async def test_had_items_names_each_item_once_before_as_of(store: Store, open_tenant: OpenTenant) -> None:
+    items = ["b", "a", None, "b", "B", "late"]
+    await store.record([event(f"e{n}", n, item=item) for n, item in enumerate(items)])
+    await store.record([event("v1", item="other", user="v")])
+    await (await open_tenant("theirs")).record([event("e1", item="theirs")])
+
+    assert await store.had_items("u", as_of=moment(5)) == ["B", "a", "b"]
+    assert await store.had_items("u", as_of=LATER) == ["B", "a", "b", "late"]
+    assert await store.had_items("u", as_of=moment(0)) == []
+    assert await store.had_items("nobody", as_of=LATER) == []
+
+
 async def test_item_history_leaves_out_one_user_and_keeps_the_last(store: Store) -> None:
     await store.record([event(f"e{n}", n, user="uvw"[n % 3]) for n in range(6)])
 
@@ -159,6 +171,23 @@ async def test_rating_scale_by_user_and_item(store: Store) -> None:
     assert await store.rating_scale(as_of=LATER, item_id="i") == RatingScale(1.0, 5.0, 3.0, 2)
     assert await store.rating_scale(as_of=LATER, user_id="v", item_id="i") == RatingScale(5.0, 5.0, 5.0, 1)
     assert await store.rating_scale(as_of=LATER, user_id="v", item_id="j") is None
+
+
+async def test_strays_do_not_stretch_the_scale_of_a_tenant(store: Store) -> None:
+    ratings = [-50.0, 1.0, *([4.0] * 96), 5.0, 1000.0]
+    await store.record([event(f"e{n}", n, rating=rating) for n, rating in enumerate(ratings)])
+
+    # Of 100 ratings one at either end is passed over: 1 and 5 follow. (-50 + 1 + 96 * 4 + 5 + 1000) / 100
+    assert await store.rating_scale(as_of=moment(100)) == RatingScale(1.0, 5.0, 13.4, 100)
+    # Of 99 none is: (-50 + 1 + 96 * 4 + 5) / 99
+    assert await store.rating_scale(as_of=moment(99)) == RatingScale(-50.0, 5.0, 340 / 99, 99)
+    assert await store.rating_scale(as_of=LATER, item_id="i") == RatingScale(-50.0, 1000.0, 13.4, 100)
+
+    await store.record([event("none", 100)])
+    assert await store.rating_scale(as_of=LATER) == RatingScale(1.0, 5.0, 13.4, 100)  # an unrated one is none
+    await store.record([event(f"f{n}", 101, rating=5.0) for n in range(100)])
+    # Of 200 ratings two at either end are passed over: -50 and 1; 1000 and a 5. (1340 + 500) / 200
+    assert await store.rating_scale(as_of=LATER) == RatingScale(4.0, 5.0, 9.2, 200)
 
 
 async def test_other_users_depend_on_the_seed_alone(store: Store) -> None:

@@ -83,6 +83,9 @@ def _create_portraits(op: Operations) -> None:
         sa.Column("data", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "user_id", "version", name="pk_profiles"),
     )
+    op.create_index(
+        "ix_profiles_tenant_user_id_as_of_version", "profiles", ["tenant", "user_id", "as_of", "version"]
+    )
     op.create_table(
         "pairs",
         _name("tenant"),

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from ..errors import LimnerError
+from ..errors import LimnerError, SettingsError
 from ..face import Limner
 from ..models import Interaction, Item, Profile, Rollout, Usage
-from .common import JsonOption, ModelOption, err, out, print_json, run, settings_for, wants_json
+from .common import JsonOption, ModelOption, err, fail, out, print_json, run, settings_for, wants_json
 from .portraits import evidence_titles, print_profile
 from .progress import BatchProgress, index_progress
 
+_MARK = ".limner-demo"
 _SHOWN = 4
 _USERS = 8
 
@@ -36,8 +37,11 @@ def demo(
     as_json = wants_json(as_json)
     store = folder / "store"
     if not keep:
-        shutil.rmtree(store, ignore_errors=True)
-    settings = settings_for(store, model=model)
+        _clear(store, as_json)
+    # Invented people must never land in a database that the environment or `limner.toml` names.
+    settings = settings_for(store, model=model, tenant="default").model_copy(
+        update={"database_url": None, "chroma_url": None}
+    )
 
     async def work() -> list[Profile]:
         async with Limner(settings) as limner:
@@ -49,11 +53,23 @@ def demo(
             await _write_page(limner, folder / "report.html", profiles)
             return profiles
 
-    profiles = run(work, as_json=as_json, resume="limner demo --keep")
+    profiles = run(work, as_json=as_json, resume=f"limner demo --keep --users {users} --out {folder}")
     if as_json:
         print_json([profile.model_dump(mode="json") for profile in profiles])
     else:
         _print_summary(profiles, folder)
+
+
+def _clear(store: Path, as_json: bool) -> None:
+    """Delete an earlier demo's store, and nothing else."""
+    if store.exists() and not (store / _MARK).exists():
+        fail(
+            SettingsError("out", f"{store} exists and is no demo's store; choose another --out"),
+            as_json=as_json,
+        )
+    shutil.rmtree(store, ignore_errors=True)
+    store.mkdir(parents=True)
+    (store / _MARK).touch()
 
 
 async def _import_sample(limner: Limner) -> None:
@@ -113,7 +129,7 @@ def _print_summary(profiles: list[Profile], folder: Path) -> None:
         f"All of them, with evidence and rewards: {folder / 'report.html'}", highlight=False, soft_wrap=True
     )
     err.print(
-        f"Next: limner --store {folder / 'store'} show {profiles[0].user_id}  ·  limner import YOUR.jsonl"
+        f"Next: limner show --store {folder / 'store'} {profiles[0].user_id}  ·  limner import YOUR.jsonl"
         if profiles
         else "Nothing was drawn.",
         markup=False,

@@ -62,8 +62,8 @@ def profile(
     Examples:  limner profile ada  ·  limner profile --limit 20 --model gpt-5-mini --budget-money 0.50
     """
     as_json = wants_json(as_json)
-    if not users and limit is None and not everybody:
-        fail(InputError("name users, or give --limit N or --all"), as_json=as_json)
+    if sum((bool(users), limit is not None, everybody)) != 1:
+        fail(InputError("name users, or give --limit N, or --all"), as_json=as_json)
     settings = settings_for(
         store,
         model=model,
@@ -206,12 +206,12 @@ def _moment(text: str | None) -> datetime | None:
 def _print_estimate(estimate: "Estimate", settings: Settings, as_json: bool) -> None:
     if as_json:
         return print_json(estimate.model_dump(mode="json"))
-    cost = "price unknown" if estimate.cost is None else f"at most ${estimate.cost:.4f}"
+    cost = "price unknown" if estimate.cost is None else f"about ${estimate.cost:.4f}"
     low, high = estimate.calls
     out.print(
         f"{estimate.users} to draw with {settings.model}, {estimate.up_to_date} up to date, "
         f"{estimate.skipped} without usable history\n"
-        f"{low:,} to {high:,} calls, about {estimate.prompt_tokens:,} tokens read and at most "
+        f"{low:,} to {high:,} calls, about {estimate.prompt_tokens:,} tokens read and "
         f"{estimate.completion_tokens:,} written, {cost}",
         highlight=False,
         soft_wrap=True,
