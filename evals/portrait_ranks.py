@@ -65,13 +65,16 @@ class Interval(NamedTuple):
     n: int
 
 
-async def choose_targets(limner: Limner, *, users: int, seed: int) -> dict[str, Target]:
-    """Sample users whose last item is new to them and in the catalogue; the seed decides which."""
+async def choose_targets(limner: Limner, *, users: int, seed: int, skip: int = 0) -> dict[str, Target]:
+    """Sample users whose last item is new to them and in the catalogue; the seed decides which.
+
+    The first `skip` of them are left out, so that several processes can share one sample.
+    """
     everybody = [user async for user in limner.users()]
     random.Random(seed).shuffle(everybody)
     chosen: dict[str, Target] = {}
     for user in everybody:
-        if len(chosen) == users:
+        if len(chosen) == skip + users:
             break
         events = await limner.history(user)
         before = tuple(event for event in events if event.at < events[-1].at)
@@ -80,7 +83,7 @@ async def choose_targets(limner: Limner, *, users: int, seed: int) -> dict[str, 
         had = {event.item_id for event in before}
         if len(before) >= _FEWEST and known and target.item_id not in had:
             chosen[user] = Target(target, before)
-    return chosen
+    return dict(list(chosen.items())[skip:])
 
 
 def _pick(last: Sequence[Interaction], seed: int) -> Interaction:
@@ -88,11 +91,11 @@ def _pick(last: Sequence[Interaction], seed: int) -> Interaction:
     return random.Random(seed).choice(sorted(last, key=lambda event: event.event_id))
 
 
-async def draw(settings: Settings, *, users: int, seed: int) -> dict[str, Any]:
+async def draw(settings: Settings, *, users: int, seed: int, skip: int = 0) -> dict[str, Any]:
     """Draw every chosen user's portrait as of the target's time; returns what it cost."""
     started, done, by_model, calls, tokens = time.perf_counter(), 0, 0, 0, 0
     async with Limner(settings) as limner:
-        targets = await choose_targets(limner, users=users, seed=seed)
+        targets = await choose_targets(limner, users=users, seed=seed, skip=skip)
         await limner.prepare()
         for user, target in targets.items():
             try:
@@ -110,10 +113,10 @@ async def draw(settings: Settings, *, users: int, seed: int) -> dict[str, Any]:
     return {"users": done, "by_model": by_model, "calls": calls, "tokens": tokens, "seconds": seconds}
 
 
-async def score(settings: Settings, encoder: Embedder, *, users: int, seed: int) -> list[Rank]:
+async def score(settings: Settings, encoder: Embedder, *, users: int, seed: int, skip: int = 0) -> list[Rank]:
     """Rank every stage's true next item under an encoder; nothing is drawn."""
     async with Limner(settings.model_copy(update={"model": "none"})) as limner:
-        targets = await choose_targets(limner, users=users, seed=seed)
+        targets = await choose_targets(limner, users=users, seed=seed, skip=skip)
         drafts: dict[str, list[Rollout]] = {}
         async for rollout in limner.rollouts():
             if rollout.user_id in targets and rollout.item_id is None:
@@ -269,7 +272,7 @@ async def _draw_command(args: argparse.Namespace) -> dict[str, Any]:
     if args.data:
         async with Limner(settings) as limner:
             await import_path(args.data, store=limner.doors.store, rejects=settings.store / "rejects")
-    return await draw(settings, users=args.users, seed=args.seed)
+    return await draw(settings, users=args.users, seed=args.seed, skip=args.skip)
 
 
 async def _score_command(args: argparse.Namespace) -> dict[str, Any]:
@@ -278,11 +281,24 @@ async def _score_command(args: argparse.Namespace) -> dict[str, Any]:
     settings = _settings(args)
     encoder = open_embedder(args.encoder, models_dir=settings.models_dir, chat=settings.chat, store=None)
     try:
-        ranks = await score(settings, encoder, users=args.users, seed=args.seed)
+        ranks = await score(settings, encoder, users=args.users, seed=args.seed, skip=args.skip)
         name = encoder.name
     finally:
         await encoder.aclose()
-    return {"encoder": name, "seed": args.seed, "rows": summarise(ranks)}
+    return {
+        "encoder": name,
+        "seed": args.seed,
+        "rows": summarise(ranks),
+        "ranks": [rank._asdict() for rank in ranks],
+    }
+
+
+def merge(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Join what several processes scored of one sample; one result for each encoder."""
+    by_encoder: dict[str, list[Rank]] = {}
+    for result in results:
+        by_encoder.setdefault(result["encoder"], []).extend(Rank(**rank) for rank in result["ranks"])
+    return [{"encoder": encoder, "rows": summarise(ranks)} for encoder, ranks in by_encoder.items()]
 
 
 def main() -> None:
@@ -298,10 +314,12 @@ def main() -> None:
     parser.add_argument("--encoder", default="minilm")
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--skip", type=int, default=0, help="leave out so many of the sample")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     if args.step == "table":
-        print(to_markdown([json.loads(path.read_text(encoding="utf-8")) for path in args.files]))
+        results = [json.loads(path.read_text(encoding="utf-8")) for path in args.files]
+        print(to_markdown(merge(results)))
         return
     if args.store is None:
         parser.error("--store DIR is needed")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from limner import Interaction, Item, Limner, Outcome
+from limner import Interaction, Item, Limner
 from limner.errors import (
     BadRowError,
     BudgetExceededError,
@@ -53,7 +53,10 @@ def happened(count: int = 9) -> list[dict[str, Any]]:
     ]
 
 
-ITEMS = [{"item_id": word, "title": word.capitalize(), "tags": [word]} for word in (*WORDS, "lamps", "chairs", "kettles")]
+ITEMS = [
+    {"item_id": word, "title": word.capitalize(), "tags": [word]}
+    for word in (*WORDS, "lamps", "chairs", "kettles")
+]
 
 
 def settings_in(folder: Path, **groups: Any) -> Settings:
@@ -212,6 +215,7 @@ class Watched(ScriptedChat):
         self.waiting = asyncio.Event()
 
     async def complete(self, request: ChatRequest, budget: Budget) -> ChatResult:
+        """Answer, or wait."""
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         try:
@@ -341,15 +345,6 @@ async def test_reindexing_embeds_items_and_portraits_again(limner: Limner) -> No
     assert {hit.text for hit in hits} == {*(facet.text for facet in profile.facets), profile.text}
 
 
-async def test_without_a_model_everything_is_extractive(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path / "store", model="none")
-    async with Limner(settings, clock=ManualClock(NOW)) as limner:
-        await fill(limner)
-        profile = await limner.profile("ada")
-
-    assert (profile.source, profile.usage.calls) == ("extractive", 0)
-
-
 async def test_two_on_one_folder_see_each_others_work(tmp_path: Path, chat: ScriptedChat) -> None:
     """In one process they share the index; another process is refused by the index itself."""
     settings = settings_in(tmp_path / "store")
@@ -388,7 +383,7 @@ CALLS: list[Callable[[Limner], Any]] = [
 async def test_use_before_opening_is_refused_with_the_remedy(
     tmp_path: Path, call: Callable[[Limner], Any]
 ) -> None:
-    with pytest.raises(RuntimeError, match="^Limner is not open; use `async with Limner"):
+    with pytest.raises(RuntimeError, match=r"^Limner is not open; use `async with Limner"):
         await call(Limner(settings_in(tmp_path / "store")))
 
 
@@ -400,7 +395,3 @@ async def test_it_can_be_opened_again_after_it_was_closed(tmp_path: Path, chat: 
         await limner.profile("ada")
     async with limner:
         assert (await limner.profile("ada")).version == 1
-
-
-def test_an_outcome_holds_one_of_three() -> None:
-    assert Outcome(user_id="u") == Outcome(user_id="u", profile=None, pair=None, error=None)

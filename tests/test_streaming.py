@@ -20,6 +20,7 @@ class Work:
         self._closed = set(closed)
 
     async def __call__(self, entry: int) -> int:
+        """Work on one entry."""
         self.started.append(entry)
         self.under_way += 1
         self.most = max(self.most, self.under_way)

@@ -18,7 +18,10 @@ from limner.tools.scripted import Scripted, ScriptedChat
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 WORDS = ("roses", "compost", "orchids", "comets", "nebulae", "planets", "dinghies", "knots", "harbours")
-ITEMS = [{"item_id": word, "title": word.capitalize(), "tags": [word]} for word in (*WORDS, "lamps", "chairs", "kettles")]
+ITEMS = [
+    {"item_id": word, "title": word.capitalize(), "tags": [word]}
+    for word in (*WORDS, "lamps", "chairs", "kettles")
+]
 
 
 def answer(request: ChatRequest) -> Scripted:
@@ -117,13 +120,13 @@ def test_it_works_inside_a_thread_that_has_an_event_loop(limner: LimnerSync) -> 
 
 def test_use_outside_of_with_is_refused(tmp_path: Path) -> None:
     limner = LimnerSync(settings_in(tmp_path / "store"), chat=ScriptedChat())
-    with pytest.raises(RuntimeError, match="^LimnerSync is not open; use `with LimnerSync"):
+    with pytest.raises(RuntimeError, match=r"^LimnerSync is not open; use `with LimnerSync"):
         limner.profile("ada")
 
     with limner:
         pass
 
-    with pytest.raises(RuntimeError, match="^LimnerSync is not open"):
+    with pytest.raises(RuntimeError, match=r"^LimnerSync is not open"):
         limner.profile("ada")
 
 
@@ -141,7 +144,7 @@ def test_a_store_that_cannot_be_opened_leaves_nothing_running(tmp_path: Path) ->
     (tmp_path / "file").write_text("in the way")
     before = set(threading.enumerate())
 
-    with pytest.raises(Exception, match="file"):  # noqa: B017, SIM117  # whatever it is, it names the folder
+    with pytest.raises(Exception, match="file"):  # noqa: SIM117  # whatever it is, it names the folder
         with LimnerSync(settings_in(tmp_path / "file"), chat=ScriptedChat()):
             pass
 

@@ -53,15 +53,21 @@ class Prompt:
         return tuple(sorted(names))
 
     def render(self, **inputs: object) -> tuple[Message, ...]:
-        """Fill the templates; each role is rendered by itself, so data cannot open a new one.
+        """Fill the templates; each role is rendered by itself and holds no mark of a chat template, so data
+        cannot open a new one.
 
         Raises:
             jinja2.UndefinedError: An input is missing.
         """
         return tuple(
-            Message(role=role, content=_compiled(source).render(**inputs).strip())
+            Message(role=role, content=_disarmed(_compiled(source).render(**inputs).strip()))
             for role, source in self.sections
         )
+
+
+def _disarmed(text: str) -> str:
+    """Break up marks such as `<|im_start|>`: llama.cpp reads them as turns wherever they stand."""
+    return text.replace("<|", "< |").replace("|>", "| >")
 
 
 @cache

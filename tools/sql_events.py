@@ -7,7 +7,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import accumulate
+from itertools import chain, islice, repeat
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -271,8 +271,8 @@ def _behind(seen: Iterable[tuple[float, int]], passed_over: int) -> float:
         >>> _behind([(0.0, 1), (1.0, 1), (2.0, 98)], 1)
         1.0
     """
-    reached = accumulate(seen, lambda last, each: (each[0], last[1] + each[1]))
-    return next(rating for rating, count in reached if count > passed_over)
+    ratings = chain.from_iterable(repeat(rating, count) for rating, count in seen)
+    return next(islice(ratings, passed_over, None))
 
 
 def has_user(connection: Connection, tenant: str, user_id: str) -> bool:

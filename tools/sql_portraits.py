@@ -6,7 +6,7 @@ Every function runs inside the transaction of the connection it is given and may
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, func, select
+from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, func, select, true
 
 from ..models import Cue, Pair, Profile, Rollout
 from .sql_tables import cued_events, cues, micros, pairs, profiles, rollouts
@@ -31,7 +31,6 @@ _CUED = select(cued_events.c.event_id).where(
 _of_user = (profiles.c.tenant == _tenant, profiles.c.user_id == _user)
 _VERSIONS = select(profiles.c.data).where(*_of_user).order_by(profiles.c.version)
 _VERSION = select(profiles.c.data).where(*_of_user, profiles.c.version == bindparam("version"))
-_LAST_VERSION = select(func.coalesce(func.max(profiles.c.version), 0)).where(*_of_user)
 _NEWEST = (
     select(profiles.c.version, profiles.c.fingerprint, profiles.c.data)
     .where(*_of_user)
@@ -39,6 +38,10 @@ _NEWEST = (
     .limit(1)
 )
 _NEWEST_BY = _NEWEST.where(profiles.c.as_of <= bindparam("as_of", type_=BigInteger))
+_last = select(func.coalesce(func.max(profiles.c.version), 0).label("last")).where(*_of_user).subquery()
+_parent = _NEWEST_BY.subquery()
+# One query sees one moment: between two of them another writer could add a version.
+_BEFORE = select(_last.c.last, *_parent.c).select_from(_last.outerjoin(_parent, true()))
 _drawn = (
     select(profiles.c.user_id)
     .where(profiles.c.tenant == _tenant, profiles.c.user_id > bindparam("after", type_=Text))
@@ -111,15 +114,11 @@ def publish(connection: Connection, tenant: str, profile: Profile, drafts: Seque
     Raises:
         sqlalchemy.exc.IntegrityError: Another writer took the version; run the transaction again.
     """
-    key = {"tenant": tenant, "user_id": profile.user_id}
-    # Asked first, so that a version written after this is met by the insert, never missed by the next query.
-    version = connection.execute(_LAST_VERSION, key).scalar_one() + 1
-    parent = connection.execute(_NEWEST_BY, {**key, "as_of": micros(profile.as_of)}).one_or_none()
-    if parent is not None and parent.fingerprint == profile.fingerprint:
-        return Profile.model_validate_json(parent.data)
-    published = profile.model_copy(
-        update={"version": version, "parent_version": None if parent is None else parent.version}
-    )
+    key = {"tenant": tenant, "user_id": profile.user_id, "as_of": micros(profile.as_of)}
+    before = connection.execute(_BEFORE, key).one()
+    if before.fingerprint == profile.fingerprint:
+        return Profile.model_validate_json(before.data)
+    published = profile.model_copy(update={"version": before.last + 1, "parent_version": before.version})
     connection.execute(
         _ADD_PROFILE,
         {

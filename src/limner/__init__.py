@@ -7,7 +7,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .errors import LimnerError
+    from .errors import (
+        BadRowError,
+        BudgetExceededError,
+        ChecksumError,
+        EmptyHistoryError,
+        EncoderChangedError,
+        InputError,
+        LimnerError,
+        MissingExtraError,
+        ModelError,
+        ModelOutputError,
+        ModelUnavailableError,
+        NoTextError,
+        PriceUnknownError,
+        SettingsError,
+        StoreError,
+        UnknownFormatError,
+        UnknownItemError,
+        UnknownUserError,
+        UnknownWeightsError,
+        WeightsError,
+        WeightsMissingError,
+    )
     from .face import Limner, Outcome
     from .models import (
         Claim,
@@ -26,11 +48,34 @@ if TYPE_CHECKING:
     )
     from .settings import Settings, load_settings
     from .sync import LimnerSync
+    from .tools.budget import Budget
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "errors": ["LimnerError"],
+    "errors": [
+        "BadRowError",
+        "BudgetExceededError",
+        "ChecksumError",
+        "EmptyHistoryError",
+        "EncoderChangedError",
+        "InputError",
+        "LimnerError",
+        "MissingExtraError",
+        "ModelError",
+        "ModelOutputError",
+        "ModelUnavailableError",
+        "NoTextError",
+        "PriceUnknownError",
+        "SettingsError",
+        "StoreError",
+        "UnknownFormatError",
+        "UnknownItemError",
+        "UnknownUserError",
+        "UnknownWeightsError",
+        "WeightsError",
+        "WeightsMissingError",
+    ],
     "face": ["Limner", "Outcome"],
     "models": [
         "Claim",
@@ -49,28 +94,50 @@ _HOMES = {
     ],
     "settings": ["Settings", "load_settings"],
     "sync": ["LimnerSync"],
+    "tools.budget": ["Budget"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = (
+    "BadRowError",
+    "Budget",
+    "BudgetExceededError",
+    "ChecksumError",
     "Claim",
     "Critique",
     "Cue",
+    "EmptyHistoryError",
+    "EncoderChangedError",
     "Facet",
     "Group",
+    "InputError",
     "Interaction",
     "Item",
     "ItemCard",
     "Limner",
     "LimnerError",
     "LimnerSync",
+    "MissingExtraError",
+    "ModelError",
+    "ModelOutputError",
+    "ModelUnavailableError",
+    "NoTextError",
     "Outcome",
     "Pair",
+    "PriceUnknownError",
     "Profile",
     "Receipt",
     "Rollout",
     "Settings",
+    "SettingsError",
+    "StoreError",
+    "UnknownFormatError",
+    "UnknownItemError",
+    "UnknownUserError",
+    "UnknownWeightsError",
     "Usage",
+    "WeightsError",
+    "WeightsMissingError",
     "load_settings",
 )
 

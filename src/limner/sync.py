@@ -1,21 +1,27 @@
 """The synchronous twin: the same verbs for code without an event loop."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from .face import Limner, Outcome
-from .models import Interaction, Item, Pair, Profile
+from .face import Limner, Outcome, Progress
+from .models import Interaction, Item, Pair, Profile, Rollout
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .agents.estimate import Estimate
+    from .tools.budget import Budget
     from .tools.chat import ChatModel
-    from .tools.store import Recorded
+    from .tools.clock import Clock
+    from .tools.import_report import ImportReport
+    from .tools.store import Counts, Recorded
+
+T = TypeVar("T")
+Events = Iterable[Interaction | Mapping[str, Any]]
 
 
 class LimnerSync:
@@ -24,13 +30,25 @@ class LimnerSync:
         with LimnerSync() as limner:
             portrait = limner.profile("ada")
 
-    Arguments, results and errors are those of `Limner`.
+    Arguments, results and errors are those of `Limner`; streams are plain iterators.
     """
 
-    def __init__(self, settings: Settings | None = None, *, chat: "ChatModel | None" = None) -> None:
-        self._limner = Limner(settings, chat=chat)
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        chat: "ChatModel | None" = None,
+        clock: "Clock | None" = None,
+        rebuild_index: bool = False,
+    ) -> None:
+        self._limner = Limner(settings, chat=chat, clock=clock, rebuild_index=rebuild_index)
         self._starting: AbstractContextManager[BlockingPortal] | None = None
         self._running: BlockingPortal | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Everything that was configured."""
+        return self._limner.settings
 
     def __enter__(self) -> Self:
         """Open store, index and models."""
@@ -52,56 +70,131 @@ class LimnerSync:
             self._running = None
             self._starting.__exit__(None, None, None)
 
-    def record(self, user_id: str, events: Iterable[Interaction | Mapping[str, Any]]) -> "Recorded":
+    def record(self, user_id: str, events: Events) -> "Recorded":
         """See `Limner.record`."""
-        call = partial(self._limner.record, user_id, events)
-        return self._portal.call(call)
+        return self._call(lambda: self._limner.record(user_id, events))
 
-    def record_many(self, events: Iterable[Interaction | Mapping[str, Any]]) -> "Recorded":
+    def record_many(self, events: Events) -> "Recorded":
         """See `Limner.record_many`."""
-        return self._portal.call(partial(self._limner.record_many, events))
+        return self._call(lambda: self._limner.record_many(events))
 
     def add_items(self, items: Iterable[Item | Mapping[str, Any]]) -> int:
         """See `Limner.add_items`."""
-        return self._portal.call(partial(self._limner.add_items, items))
+        return self._call(lambda: self._limner.add_items(items))
 
-    def profile(self, user_id: str, *, as_of: datetime | None = None) -> Profile:
+    def import_file(
+        self,
+        path: Path,
+        *,
+        form: str | None = None,
+        mapping: Mapping[str, str] | None = None,
+        kind: str = "purchase",
+        strict: bool = False,
+    ) -> "ImportReport":
+        """See `Limner.import_file`."""
+        return self._call(
+            lambda: self._limner.import_file(path, form=form, mapping=mapping, kind=kind, strict=strict)
+        )
+
+    def profile(
+        self, user_id: str, *, as_of: datetime | None = None, budget: "Budget | None" = None
+    ) -> Profile:
         """See `Limner.profile`."""
-        return self._portal.call(partial(self._limner.profile, user_id, as_of=as_of))
+        return self._call(lambda: self._limner.profile(user_id, as_of=as_of, budget=budget))
 
     def profiles(
-        self, user_ids: Iterable[str] | None = None, *, as_of: datetime | None = None
+        self,
+        user_ids: Iterable[str] | None = None,
+        *,
+        as_of: datetime | None = None,
+        budget: "Budget | None" = None,
+        at_once: int | None = None,
     ) -> Iterator[Outcome]:
         """See `Limner.profiles`."""
-        return self._iterate(self._limner.profiles(user_ids, as_of=as_of))
+        return self._iterate(self._limner.profiles(user_ids, as_of=as_of, budget=budget, at_once=at_once))
 
-    def pair(self, user_id: str, item_id: str, *, as_of: datetime | None = None) -> Pair:
+    def pair(
+        self,
+        user_id: str,
+        item_id: str,
+        *,
+        as_of: datetime | None = None,
+        budget: "Budget | None" = None,
+    ) -> Pair:
         """See `Limner.pair`."""
-        return self._portal.call(partial(self._limner.pair, user_id, item_id, as_of=as_of))
+        return self._call(lambda: self._limner.pair(user_id, item_id, as_of=as_of, budget=budget))
 
-    def pairs(self, pairs: Iterable[tuple[str, str]], *, as_of: datetime | None = None) -> Iterator[Outcome]:
+    def pairs(
+        self,
+        pairs: Iterable[tuple[str, str]],
+        *,
+        as_of: datetime | None = None,
+        budget: "Budget | None" = None,
+        at_once: int | None = None,
+    ) -> Iterator[Outcome]:
         """See `Limner.pairs`."""
-        return self._iterate(self._limner.pairs(pairs, as_of=as_of))
+        return self._iterate(self._limner.pairs(pairs, as_of=as_of, budget=budget, at_once=at_once))
+
+    def estimate(self, user_ids: Sequence[str] | None = None, *, as_of: datetime | None = None) -> "Estimate":
+        """See `Limner.estimate`."""
+        return self._call(lambda: self._limner.estimate(user_ids, as_of=as_of))
 
     def stored_profile(self, user_id: str, *, version: int | None = None) -> Profile | None:
         """See `Limner.stored_profile`."""
-        return self._portal.call(partial(self._limner.stored_profile, user_id, version=version))
+        return self._call(lambda: self._limner.stored_profile(user_id, version=version))
+
+    def users(self) -> Iterator[str]:
+        """See `Limner.users`."""
+        return self._iterate(self._limner.users())
+
+    def counts(self) -> "Counts":
+        """See `Limner.counts`."""
+        return self._call(self._limner.counts)
+
+    def history(self, user_id: str, *, as_of: datetime | None = None) -> list[Interaction]:
+        """See `Limner.history`."""
+        return self._call(lambda: self._limner.history(user_id, as_of=as_of))
+
+    def items(self, item_ids: Sequence[str]) -> dict[str, Item]:
+        """See `Limner.items`."""
+        return self._call(lambda: self._limner.items(item_ids))
+
+    def rollouts(self) -> Iterator[Rollout]:
+        """See `Limner.rollouts`."""
+        return self._iterate(self._limner.rollouts())
 
     def export_rollouts(self, path: Path) -> int:
         """See `Limner.export_rollouts`."""
-        return self._portal.call(self._limner.export_rollouts, path)
+        return self._call(lambda: self._limner.export_rollouts(path))
 
-    def _iterate(self, outcomes: Any) -> Iterator[Outcome]:
+    def reindex(self, progress: Progress | None = None) -> int:
+        """See `Limner.reindex`."""
+        return self._call(lambda: self._limner.reindex(progress))
+
+    def new_budget(self) -> "Budget":
+        """See `Limner.new_budget`."""
+        return self._limner.new_budget()
+
+    def _call(self, make: Callable[[], Awaitable[T]]) -> T:
+        async def call() -> T:
+            return await make()
+
+        return self._portal.call(call)
+
+    def _iterate(self, stream: AsyncIterator[T]) -> Iterator[T]:
         """Pull an asynchronous generator from this thread, and close it if the caller stops early."""
 
-        async def step() -> Outcome | None:
-            return await anext(outcomes, None)
+        async def step() -> list[T]:
+            async for entry in stream:
+                return [entry]
+            return []
 
         try:
-            while (outcome := self._portal.call(step)) is not None:
-                yield outcome
+            while found := self._portal.call(step):
+                yield found[0]
         finally:
-            self._portal.call(outcomes.aclose)
+            closing: Any = stream
+            self._portal.call(closing.aclose)
 
     @property
     def _portal(self) -> BlockingPortal:

@@ -77,9 +77,7 @@ async def test_a_planted_future_reaches_nothing(
     style: Style,
 ) -> None:
     chat = ScriptedChat(paint if style == "free" else by_schema)
-    drawing = await open_drawing(
-        chat, style=style, events=[*events, *planted(later)], items=[*items, CANARY]
-    )
+    drawing = await open_drawing(chat, style=style, events=[*events, *planted(later)], items=[*items, CANARY])
 
     profile = await drawing.profile("ada", as_of=later, budget=Budget())
     pair = await drawing.pair("ada", "sailing-0", as_of=later, budget=Budget())

@@ -18,7 +18,7 @@ async def test_an_unknown_user_costs_no_call(open_drawing: Open, later: datetime
     chat = ScriptedChat()
     drawing = await open_drawing(chat)
 
-    with pytest.raises(UnknownUserError, match="^user_id='nobody' is not in the store"):
+    with pytest.raises(UnknownUserError, match=r"^user_id='nobody' is not in the store"):
         await drawing.profile("nobody", as_of=later, budget=Budget())
     with pytest.raises(UnknownUserError):
         await drawing.pair("nobody", "sailing-0", as_of=later, budget=Budget())
@@ -32,7 +32,7 @@ async def test_a_history_that_starts_later_costs_no_call(
     chat = ScriptedChat()
     drawing = await open_drawing(chat)
 
-    with pytest.raises(EmptyHistoryError, match="^user_id='ada' has 0 interactions before 2026-01-01"):
+    with pytest.raises(EmptyHistoryError, match=r"^user_id='ada' has 0 interactions before 2026-01-01"):
         await drawing.profile("ada", as_of=events[0].at, budget=Budget())  # the bound is exclusive
 
     assert chat.requests == []
@@ -43,7 +43,7 @@ async def test_an_unknown_item_costs_no_call(open_drawing: Open, later: datetime
     chat = ScriptedChat()
     drawing = await open_drawing(chat)
 
-    with pytest.raises(UnknownItemError, match="^item_id='nothing' is not in the catalogue"):
+    with pytest.raises(UnknownItemError, match=r"^item_id='nothing' is not in the catalogue"):
         await drawing.pair("ada", "nothing", as_of=later, budget=Budget())
 
     assert chat.requests == []
@@ -54,7 +54,7 @@ async def test_a_history_without_any_text_costs_no_call(open_drawing: Open, late
     bare = Interaction(user_id="zoe", item_id="not-imported", kind="click", at=later - timedelta(days=1))
     drawing = await open_drawing(chat, events=[bare])
 
-    with pytest.raises(NoTextError, match="^user:zoe has no text to draw from"):
+    with pytest.raises(NoTextError, match=r"^user:zoe has no text to draw from"):
         await drawing.profile("zoe", as_of=later, budget=Budget())
 
     assert chat.requests == []
@@ -66,7 +66,7 @@ async def test_an_item_that_nobody_can_describe_costs_no_call(
     chat = ScriptedChat()
     drawing = await open_drawing(chat, items=[*items, Item(item_id="blank")])
 
-    with pytest.raises(NoTextError, match="^item:blank has no text"):
+    with pytest.raises(NoTextError, match=r"^item:blank has no text"):
         await drawing.pair("ada", "blank", as_of=later, budget=Budget())
 
     assert chat.requests == []
@@ -76,7 +76,11 @@ async def test_an_item_known_only_by_what_people_say_about_it_is_paired(
     open_drawing: Open, items: list[Item], events: list[Interaction], later: datetime
 ) -> None:
     said = Interaction(
-        user_id="bo", item_id="blank", kind="review", at=later - timedelta(days=1), text="Squeaky wheelbarrow."
+        user_id="bo",
+        item_id="blank",
+        kind="review",
+        at=later - timedelta(days=1),
+        text="Squeaky wheelbarrow.",
     )
     drawing = await open_drawing(None, items=[*items, Item(item_id="blank")], events=[*events, said])
 

@@ -77,9 +77,7 @@ def happened(*words: str) -> list[Interaction]:
 
 
 # Six are shown, the last three are held back.
-HISTORY = happened(
-    "roses", "compost", "orchids", "hedges", "ferns", "planets", "tulips", "comets", "nebulae"
-)
+HISTORY = happened("roses", "compost", "orchids", "hedges", "ferns", "planets", "tulips", "comets", "nebulae")
 
 
 def saying(*sentences: str, evidence: str = "e1") -> Callable[[ChatRequest], Scripted]:
@@ -142,7 +140,8 @@ async def test_the_advice_names_what_the_shown_history_says_about_the_worst_miss
 
 
 @pytest.mark.parametrize(
-    "sentence", ["Enjoys comets most of all.", "Sailing with nebulae fills the evenings.", "Tulips and knots."]
+    "sentence",
+    ["Enjoys comets most of all.", "Sailing with nebulae fills the evenings.", "Tulips and knots."],
 )
 async def test_the_advice_never_names_what_is_held_back(open_drawing: Open, sentence: str) -> None:
     """Not even where the draft guessed it: quoting the guess would confirm it."""

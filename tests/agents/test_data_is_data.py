@@ -52,6 +52,8 @@ async def test_orders_in_a_history_change_no_role_and_no_system_message(
             }
         )
 
+        assert not any("<|" in m.content or "|>" in m.content for r in chat.requests for m in r.messages)
+
     assert sent[0] == sent[1]
     assert {roles for _, roles, _ in sent[1]} == {("system", "user")}
 

@@ -129,13 +129,11 @@ async def test_a_note_on_an_entry_that_was_not_shown_is_dropped(
     assert cited == {f"ada-0{day}" for day in range(9)}  # the rest is cued without the model
 
 
-async def test_notes_that_cannot_be_read_are_asked_for_again_and_with_the_next_drawing_once_more(
-    open_drawing: Open, cues_of: CuesOf, paint: Script, events: list[Interaction], later: datetime
+async def test_notes_that_cannot_be_read_are_asked_for_again_and_then_done_without(
+    open_drawing: Open, cues_of: CuesOf, paint: Script, later: datetime
 ) -> None:
-    mumbles = True
-
     def mumbling(request: ChatRequest) -> Scripted:
-        return "no json here" if mumbles and request.purpose == "extract_cues" else paint(request)
+        return "no json here" if request.purpose == "extract_cues" else paint(request)
 
     chat = ScriptedChat(mumbling)
     drawing = await open_drawing(chat)
@@ -144,15 +142,11 @@ async def test_notes_that_cannot_be_read_are_asked_for_again_and_with_the_next_d
 
     assert len(entries_asked_about(chat)) == 4  # two batches, each asked twice
     assert profile.source == "model" and profile.claims
-    assert any(note.startswith("extract_cues: model='scripted' gave no usable answer") for note in profile.notes)
+    assert any(
+        note.startswith("extract_cues: model='scripted' gave no usable answer") for note in profile.notes
+    )
     assert await cues_of(drawing, "user:ada") == []
     assert profile.usage.calls == len(chat.requests)
-
-    mumbles = False
-    await drawing.deps.store.record([next_event(events, later)])
-    await drawing.profile("ada", as_of=later, budget=Budget())
-    cited = {event_id for cue in await cues_of(drawing, "user:ada") for event_id in cue.evidence}
-    assert cited == {f"ada-{day:02}" for day in range(10)}
 
 
 async def test_notes_with_a_broken_end_are_repaired(
@@ -172,12 +166,14 @@ async def test_notes_with_a_broken_end_are_repaired(
     assert {cue.text.split()[0] for cue in await cues_of(drawing, "user:ada")} == {"cares"}
 
 
-async def test_a_model_that_fails_only_for_cues_still_draws(
-    open_drawing: Open, paint: Script, later: datetime
+async def test_a_model_that_fails_for_notes_still_draws_and_is_asked_again_with_the_next_drawing(
+    open_drawing: Open, cues_of: CuesOf, paint: Script, events: list[Interaction], later: datetime
 ) -> None:
+    ill = True
+
     def flaky(request: ChatRequest) -> Scripted:
         broken = ModelUnavailableError("scripted", 4, "refused")
-        return broken if request.purpose == "extract_cues" else paint(request)
+        return broken if ill and request.purpose == "extract_cues" else paint(request)
 
     drawing = await open_drawing(ScriptedChat(flaky))
 
@@ -185,6 +181,12 @@ async def test_a_model_that_fails_only_for_cues_still_draws(
 
     assert profile.source == "model"
     assert [note.partition(":")[0] for note in profile.notes] == ["extract_cues"]
+
+    ill = False
+    await drawing.deps.store.record([next_event(events, later)])
+    await drawing.profile("ada", as_of=later, budget=Budget())
+    cited = {event_id for cue in await cues_of(drawing, "user:ada") for event_id in cue.evidence}
+    assert cited == {f"ada-{day:02}" for day in range(10)}
 
 
 async def test_only_the_newest_entries_of_a_long_history_are_read_by_the_model(

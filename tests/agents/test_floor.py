@@ -151,7 +151,9 @@ async def test_a_worse_model_does_not_displace_the_extractive_portrait(
     rewards = {rollout.round: rollout.rewards["total"] for rollout in await log_of(drawing)}
     assert rewards[0] == -1.0 and rewards[-1] == profile.reward
     assert profile.source == "extractive"
-    assert "the critic grades the extractive portrait above every model draft; it is published" in profile.notes
+    assert (
+        "the critic grades the extractive portrait above every model draft; it is published" in profile.notes
+    )
     assert not profile.fingerprint.startswith("incomplete:")  # the model had its say
 
 

@@ -59,9 +59,7 @@ async def test_a_claim_with_the_wrong_evidence_is_cited_again(open_drawing: Open
 async def test_a_claim_with_the_right_evidence_keeps_it(open_drawing: Open, later: datetime) -> None:
     compost = "Enjoys gardening with compost and a kit."
 
-    profile = await draw(
-        open_drawing, later, drafting(sentence(TRUE, "e1"), sentence(compost, "e3", "e1"))
-    )
+    profile = await draw(open_drawing, later, drafting(sentence(TRUE, "e1"), sentence(compost, "e3", "e1")))
 
     assert cited(profile) == {TRUE: ("ada-00",), compost: ("ada-02", "ada-00")}
 
@@ -122,16 +120,33 @@ def check_promises(profile: Profile, visible: set[str]) -> None:
         assert len(set(claim.evidence)) == len(claim.evidence)
 
 
-WORDS = st.sampled_from("roses gardening nebulae comets kit Peru motorcycles dull lovely 的 handbook".split())
-SENTENCES = st.builds(
-    lambda words, evidence: sentence(" ".join(words), *evidence),
-    st.lists(WORDS, max_size=6),
-    st.lists(st.sampled_from(["e1", "e4", "e9", "e10", "e12", "x", ""]), max_size=3),
+WORDS = st.sampled_from(
+    [
+        "roses",
+        "gardening",
+        "nebulae",
+        "comets",
+        "kit",
+        "Peru",
+        "motorcycles",
+        "dull",
+        "lovely",
+        "的",
+        "handbook",
+    ]
 )
 
 
+@st.composite
+def sentences(draw: st.DrawFn) -> Mapping[str, Any]:
+    """Any words, citing anything."""
+    words = draw(st.lists(WORDS, max_size=6))
+    evidence = draw(st.lists(st.sampled_from(["e1", "e4", "e9", "e10", "e12", "x", ""]), max_size=3))
+    return sentence(" ".join(words), *evidence)
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(likes=st.lists(SENTENCES, max_size=4), dislikes=st.lists(SENTENCES, max_size=2), run=st.uuids())
+@given(likes=st.lists(sentences(), max_size=4), dislikes=st.lists(sentences(), max_size=2), run=st.uuids())
 async def test_whatever_the_model_writes_claims_cite_visible_events_and_no_reward_is_below_the_floor(
     open_drawing: Open,
     events: list[Interaction],
@@ -160,7 +175,18 @@ async def test_shuffled_claims_cite_only_the_users_own_events(
     open_drawing: Open, events: list[Interaction], later: datetime, seed: int
 ) -> None:
     rng = random.Random(seed)
-    words = "gardening roses astronomy telescopes compost kit eclipses hedges ferns nebulae".split()
+    words = [
+        "gardening",
+        "roses",
+        "astronomy",
+        "telescopes",
+        "compost",
+        "kit",
+        "eclipses",
+        "hedges",
+        "ferns",
+        "nebulae",
+    ]
     written = [sentence("Enjoys " + " ".join(rng.sample(words, 3)), f"e{rng.randint(1, 9)}") for _ in "abc"]
 
     profile = await draw(open_drawing, later, drafting(*written))

@@ -31,7 +31,7 @@ NASTY = (
     "50% off {now} or never",
     "Back\\slash\\d+ handbook",
     'Say "hello" softly',
-    "Ärger & Übermut – Straße",
+    "Ärger & Übermut – Straße",  # noqa: RUF001  # a dash is what titles have
     "Don’t look back, ever",  # noqa: RUF001  # a typographic apostrophe is what titles have
     "😀 emoji garden",
     "tabs\tand\nlines",
@@ -178,7 +178,9 @@ async def test_a_revision_offers_what_the_critique_missed(open_drawing: Open, la
 
 
 GERMAN = "Das Buch hat mir sehr gut gefallen, weil die Rosen im Garten so schön beschrieben sind und ich viel lernte."
-POLISH = "Bardzo podobała mi się ta książka, ponieważ róże w ogrodzie są pięknie opisane i dużo się nauczyłem."
+POLISH = (
+    "Bardzo podobała mi się ta książka, ponieważ róże w ogrodzie są pięknie opisane i dużo się nauczyłem."
+)
 
 
 @pytest.mark.parametrize(("review", "language"), [(GERMAN, "de"), (POLISH, "pl")])
@@ -215,7 +217,7 @@ async def test_the_embedded_model_draws_real_portraits(
     weights: Path, sample_folder: Path, tmp_path: Path
 ) -> None:
     settings = load_settings(
-        store=tmp_path / "store", models_dir=weights, drafting={"drafts": 2, "rounds": 0, "cue_history": 4}
+        store=tmp_path / "store", models_dir=weights, drafting={"drafts": 1, "rounds": 0, "cue_history": 4}
     )
     async with Limner(settings) as limner:
         await limner.import_file(sample_folder / "items.jsonl")
@@ -228,7 +230,7 @@ async def test_the_embedded_model_draws_real_portraits(
             assert outcome.error is None and outcome.profile is not None
             profile = outcome.profile
             history = [event.event_id for event in await limner.history(profile.user_id)]
-            assert profile.text and profile.usage.calls >= 3
+            assert profile.text and profile.usage.calls >= 2
             for claim in profile.claims:
                 assert claim.evidence and set(claim.evidence) <= set(history[:-3])
             assert profile.reward is not None

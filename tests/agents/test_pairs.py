@@ -28,6 +28,11 @@ async def log_of(drawing: Drawing) -> list[Rollout]:
     return [rollout async for batch in drawing.deps.store.rollouts() for rollout in batch]
 
 
+def mute(request: ChatRequest) -> Scripted:
+    """Write nothing that can be used."""
+    return "{}"
+
+
 def spans(**changes: str) -> Callable[[ChatRequest], Scripted]:
     """A model that notes nothing and writes these spans."""
     written = {
@@ -130,8 +135,7 @@ async def test_what_the_user_thinks_of_the_item_reaches_no_draft_of_the_pair(
 async def test_an_item_that_nobody_used_is_paired_without_item_evidence(
     open_drawing: Open, paint: Script, later: datetime, style: str
 ) -> None:
-    script = paint if style == "free" else lambda _: "{}"
-    drawing = await open_drawing(ScriptedChat(script), style=style)
+    drawing = await open_drawing(ScriptedChat(paint if style == "free" else mute), style=style)
 
     pair = await drawing.pair("ada", "plain-0", as_of=later, budget=Budget())
 

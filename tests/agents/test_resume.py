@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from limner.tools.scripted import Script, Scripted, ScriptedChat
 
 Open = Callable[..., Awaitable[Drawing]]
 
-ANSWERS = {
+ANSWERS: dict[str, dict[str, Any]] = {
     "extract_cues": {"cues": []},
     "draft_profile": {
         "likes": [{"evidence": ["e1"], "theme": "roses", "sentence": "Enjoys gardening with roses."}]
@@ -106,7 +106,9 @@ async def die(arguments: list[Any], *, until: Mapping[str, int]) -> None:
 
 
 @asynccontextmanager
-async def finished(settings: Mapping[str, Any], later: datetime) -> AsyncIterator[tuple[Limner, ScriptedChat]]:
+async def finished(
+    settings: Mapping[str, Any], later: datetime
+) -> AsyncGenerator[tuple[Limner, ScriptedChat]]:
     """Draw again in this process and check what must hold however far the killed one came."""
     chat = ScriptedChat(answer)
     async with Limner(load_settings(**settings), chat=chat) as limner:
@@ -136,7 +138,9 @@ async def test_killed_while_drafting_the_rest_is_drafted_and_nothing_is_asked_ag
     stuck = [["draft_profile", 2], ["draft_profile", 3]]
 
     # Two batches of notes and two drafts are in the cache; two drafts are under way.
-    await die([settings, ANSWERS, stuck, "stop", later.isoformat()], until={"kept": 4, "stuck": 2, "step 1": 1})
+    await die(
+        [settings, ANSWERS, stuck, "stop", later.isoformat()], until={"kept": 4, "stuck": 2, "step 1": 1}
+    )
 
     async with finished(settings, later) as (limner, chat):
         assert sorted((r.purpose, r.seed) for r in chat.requests) == [

@@ -27,6 +27,7 @@ class Together(ScriptedChat):
     """Answers drafts only when four of them are under way."""
 
     async def complete(self, request: ChatRequest, budget: Budget) -> ChatResult:
+        """Wait for the others, then answer."""
         if request.purpose == "draft_profile":
             await self.barrier.wait()
         return await super().complete(request, budget)
@@ -100,7 +101,7 @@ async def test_no_rounds_publish_the_best_first_draft(
 
     profile = await drawing.profile("ada", as_of=later, budget=Budget())
 
-    best = max((rollout.rewards["total"] for rollout in await log_of(drawing)))
+    best = max(rollout.rewards["total"] for rollout in await log_of(drawing))
     assert asked(chat)["revise_profile"] == 0
     assert profile.reward == best
 

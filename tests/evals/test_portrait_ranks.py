@@ -155,7 +155,9 @@ async def test_an_encoder_that_cannot_tell_ranks_by_chance(tmp_path: Path) -> No
     assert {rank.rank for rank in ranks} == {1 + 21 / 2}  # the target among 22, tied with all others
 
 
-def rollout(round_: int, draft_ix: int, total: float, *, selected: bool = False, readable: bool = True) -> Rollout:
+def rollout(
+    round_: int, draft_ix: int, total: float, *, selected: bool = False, readable: bool = True
+) -> Rollout:
     return Rollout(
         rollout_id=f"{round_}-{draft_ix}",
         run_id="run",

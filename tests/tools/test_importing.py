@@ -266,9 +266,9 @@ async def test_the_rejects_of_an_earlier_import_do_not_outlive_the_repair(
 async def test_files_of_one_name_do_not_share_a_rejects_file(tmp_path: Path, store: SqlStore) -> None:
     rejects = tmp_path / "rejects"
     paths = [tmp_path / folder / "e.jsonl" for folder in ("a", "b", "c")]
-    for path, rows in zip(paths, ([GOOD, "{}"], [GOOD, "[]"], [GOOD]), strict=True):
+    for path, bad in zip(paths, ("{}", "[]", ""), strict=True):
         path.parent.mkdir()
-        _jsonl(path, *rows)
+        _jsonl(path, GOOD, bad)
 
     reports = [await import_path(path, store=store, rejects=rejects) for path in paths]
     again = await import_path(tmp_path / "b" / ".." / "a" / "e.jsonl", store=store, rejects=rejects)
