@@ -50,7 +50,10 @@ async def build_case(deps: Deps, state: State) -> Case:
     split = split_history(events, items, scale, holdout=deps.settings.drafting.holdout)
     seed = int(content_hash(deps.settings.drafting.seed, user_id)[:8], 16)
     vectors = await _vectors(deps, items)
-    negatives = await _negatives(deps, split, as_of, seed)
+    had = (
+        _item_ids(events) if len(recorded) < MOST_EVENTS else await deps.store.had_items(user_id, as_of=as_of)
+    )
+    negatives = await _negatives(deps, split, had, as_of, seed)
     words = [event.text for event in split.visible if event.text]
     case = Case(
         subject=f"user:{user_id}",
@@ -92,13 +95,25 @@ def _says_anything(case: Case) -> bool:
     return cold or any(case.phrases(event) for event in case.visible)
 
 
-async def _negatives(deps: Deps, split: Split, as_of: datetime, seed: int) -> tuple[str, ...]:
+async def _had(deps: Deps, state: State, recorded: Sequence[Interaction]) -> list[str]:
+    """Return every item that must not be a negative, oldest first: all the user had, and a pair's own."""
+    newest = _item_ids(recorded)
+    if len(recorded) == MOST_EVENTS:
+        older = await deps.store.had_items(state["user_id"], as_of=state["as_of"])
+        newest = [*(item_id for item_id in older if item_id not in set(newest)), *newest]
+    target = state.get("item_id")
+    return [target, *newest] if target and target not in newest else newest
+
+
+async def _negatives(
+    deps: Deps, split: Split, had: Sequence[str], as_of: datetime, seed: int
+) -> tuple[str, ...]:
     if not split.positives:
         return ()
     chosen = await sample_negatives(
         store=deps.store,
         catalogue=deps.catalogue,
-        history_items=_item_ids([*split.visible, *split.held]),
+        history_items=had,
         positives=split.positives,
         as_of=as_of,
         settings=deps.settings.critic,

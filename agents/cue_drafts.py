@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from ..models import Cue, Interaction, Polarity, content_hash
 from .case import Case
+from .json_schema import object_schema
 from .lexicon import Lexicon, rank_phrases
 from .state import Style
 
@@ -61,7 +62,7 @@ def cue_schema(case: Case, events: Sequence[Interaction], lexicon: Lexicon, styl
             "polarity": {"type": "string", "enum": ["like", "dislike"]},
             "note": {"type": "string", "minLength": 3, "maxLength": _NOTE_CHARACTERS},
         }
-        return _list_of(_object(note), len(events))
+        return _list_of(object_schema(note), len(events))
     branches = [
         _branch(case, event, refs[event.event_id], phrases)
         for event in events
@@ -124,17 +125,8 @@ def _branch(case: Case, event: Interaction, ref: str, phrases: list[str]) -> dic
     }
     if event.rating is None:
         properties["polarity"] = {"type": "string", "enum": ["like", "dislike"]}
-    return _object(properties)
-
-
-def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+    return object_schema(properties)
 
 
 def _list_of(items: Mapping[str, Any], most: int) -> dict[str, Any]:
-    return _object({"cues": {"type": "array", "items": dict(items), "minItems": 1, "maxItems": most}})
+    return object_schema({"cues": {"type": "array", "items": dict(items), "minItems": 1, "maxItems": most}})

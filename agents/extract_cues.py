@@ -137,7 +137,7 @@ class Known(NamedTuple):
 
 def shelf_of(deps: Deps, case: Case) -> str:
     """Return where a subject's cues are kept: each writer has its own, so a better one starts afresh."""
-    writer = deps.chat.name if deps.chat else "none"
+    writer = deps.chat.identity if deps.chat else "none"
     return f"{case.subject} by {writer}/{deps.style}/v{PROMPT.version}"
 
 

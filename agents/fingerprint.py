@@ -9,7 +9,7 @@ from .state import Deps
 def critic_version(deps: Deps) -> str:
     """Return encoder and settings of the critic; rewards compare only within one version."""
     settings, drafting = deps.settings, deps.settings.drafting
-    judge = deps.chat.name if deps.chat and settings.reward.text > 0 else None
+    judge = deps.chat.identity if deps.chat and settings.reward.text > 0 else None
     graded_by = content_hash(settings.critic, settings.reward, drafting.holdout, drafting.recent, judge)
     return f"{deps.embedder.name}:{graded_by[:8]}"
 
@@ -33,7 +33,7 @@ def fingerprint_of(deps: Deps, case: Case) -> str:
         [(item.item_id, item.title, item.brand, item.categories, item.tags) for item in case.items.values()],
         case.scale[:2] if case.scale else None,
         case.language,
-        deps.chat.name if deps.chat else None,
+        deps.chat.identity if deps.chat else None,
         deps.style,
         deps.settings.drafting,
         critic_version(deps),

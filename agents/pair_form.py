@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from ..models import Claim, Cue, Facet, PairSide
+from ..models import Claim, Cue, Facet, PairSide, Polarity
 from ..tools.prompt import load_prompt
 from .case import Case, one_line
 from .form import DraftRequest
+from .json_schema import object_schema
 from .lexicon import item_phrases, rank_phrases
-from .phrasing import Opening, compose, sentence_pattern
-from .profile_form import citing, object_schema, prefer, themes_of
+from .phrasing import compose, sentence_pattern
+from .profile_form import citing, prefer, themes_of
 from .state import LENGTHS, Deps, Draft
 from .themes import Theme
 
@@ -75,7 +76,7 @@ class PairForm:
             user_cue=best.name,
             user_instruction=compose(best.phrases, language, "plan"),
             user_profile=" ".join(
-                compose(theme.phrases, language, _opening(theme), place=place)
+                compose(theme.phrases, language, theme.opening, place=place)
                 for place, theme in enumerate(self._themes)
             ),
             item_cue=item[0],
@@ -108,7 +109,7 @@ class PairForm:
             [phrase for theme in self._themes for phrase in theme.phrases],
         )
         profile = " ".join(
-            sentence_pattern(prefer(theme, missed), language, _opening(theme), seed=seed + number)[1:-1]
+            sentence_pattern(prefer(theme, missed), language, theme.opening, seed=seed + number)[1:-1]
             for number, theme in enumerate(self._themes)
         )
         item = self._item_phrases
@@ -151,7 +152,7 @@ class PairForm:
             }
         )
 
-    def _polarity(self, sentence: str) -> Any:
+    def _polarity(self, sentence: str) -> Polarity:
         """Return the polarity of the theme whose phrases the sentence uses most."""
         lowered = sentence.casefold()
         counts = [
@@ -201,10 +202,6 @@ def _phrases_of_item(item_case: Case, cues: Sequence[Cue], deps: Deps) -> list[s
     ranked = [phrase for phrase, _ in rank_phrases(mentions, deps.lexicon, limit=9)]
     said = [phrase for event in reversed(item_case.visible) for phrase in item_case.phrases(event)]
     return ranked or [*item_phrases(item, item_case.language), *said][:1]
-
-
-def _opening(theme: Theme) -> Opening:
-    return "dislike" if theme.polarity == "dislike" else "like"
 
 
 def _pattern(pattern: str) -> dict[str, str]:

@@ -13,7 +13,8 @@ from ..tools.prompt import load_prompt
 from ..tools.schemas import is_array
 from .case import Case
 from .form import DraftRequest
-from .phrasing import Opening, compose, sentence_pattern
+from .json_schema import object_schema
+from .phrasing import compose, sentence_pattern
 from .state import LENGTHS, Deps, Draft
 from .themes import Theme, find_themes
 
@@ -137,7 +138,7 @@ class ProfileForm:
                     "pattern": sentence_pattern(
                         prefer(theme, missed),
                         self._case.language,
-                        _opening(theme),
+                        theme.opening,
                         seed=seed + number,
                         examples=theme.examples,
                     ),
@@ -247,13 +248,9 @@ def citing(case: Case, events: Sequence[Interaction], sentence: str) -> tuple[st
     return cited or tuple(event_id for event_id, _ in best[:1])
 
 
-def _opening(theme: Theme) -> Opening:
-    return "dislike" if theme.polarity == "dislike" else "like"
-
-
 def _compose(theme: Theme, language: str, place: int) -> str:
     place = 0 if theme.polarity == "dislike" else place
-    return compose(theme.phrases, language, _opening(theme), place=place, examples=theme.examples)
+    return compose(theme.phrases, language, theme.opening, place=place, examples=theme.examples)
 
 
 def _names(case: Case, event: Interaction, sentence: str) -> int:
@@ -267,7 +264,7 @@ def _named(themes: Sequence[Theme]) -> list[tuple[str, Theme]]:
     counts: dict[str, int] = {"like": 0, "dislike": 0}
     named: list[tuple[str, Theme]] = []
     for theme in themes:
-        kind = _opening(theme)
+        kind = theme.opening
         counts[kind] += 1
         named.append((f"{kind}_{counts[kind]}", theme))
     return named
@@ -280,13 +277,3 @@ def prefer(theme: Theme, preferred: Sequence[str]) -> list[str]:
     return (
         wanted + others[: max(1, len(others) - 2 * len(wanted))] if wanted and others else list(theme.phrases)
     )
-
-
-def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema of an object that has exactly these properties."""
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }

@@ -11,6 +11,7 @@ from ..models import Cue, Interaction, Polarity
 from ..tools.embedder import FloatArray
 from .case import Case
 from .lexicon import Lexicon, rank_phrases
+from .phrasing import Opening
 
 WINDOW = 20
 """Newest interactions that themes are made of; older ones count if their themes keep returning."""
@@ -46,6 +47,11 @@ class Theme:
     def name(self) -> str:
         """The phrase that names it best."""
         return self.phrases[0]
+
+    @property
+    def opening(self) -> Opening:
+        """How a sentence about it opens."""
+        return "dislike" if self.polarity == "dislike" else "like"
 
 
 def find_themes(case: Case, cues: Sequence[Cue], lexicon: Lexicon, *, most: int) -> tuple[Theme, ...]:

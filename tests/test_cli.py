@@ -162,7 +162,28 @@ def test_profile_needs_users(store: Path) -> None:
     result = limner("profile", "--store", store)
 
     assert result.exit_code == 1
-    assert "--limit N or --all" in result.stderr
+    assert "--limit N" in result.stderr
+
+
+def test_users_and_a_limit_contradict_each_other(store: Path) -> None:
+    assert limner("profile", "ada", "--limit", "1", "--model", "none", "--store", store).exit_code == 1
+
+
+def test_everybody_is_one_json_array_too(store: Path) -> None:
+    profiles = document(limner("profile", "--all", "--model", "none", "--store", store, "--json"))
+
+    assert sorted(profile["user_id"] for profile in profiles) == ["ada", "ben"]
+
+
+def test_the_demo_deletes_only_its_own_store(tmp_path: Path) -> None:
+    precious = tmp_path / "store" / "precious.txt"
+    precious.parent.mkdir()
+    precious.write_text("mine", encoding="utf-8")
+
+    result = limner("demo", "--users", "1", "--model", "none", "--out", tmp_path)
+
+    assert result.exit_code == 1
+    assert precious.read_text(encoding="utf-8") == "mine"
 
 
 def test_another_encoder_names_the_way_out_and_reindex_takes_it(

@@ -1,6 +1,7 @@
 """Open the doors that the settings name."""
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from .tools.catalogue import Catalogue
     from .tools.chat import ChatModel
     from .tools.embedder import Embedder
+    from .tools.sql_store import SqlStore
     from .tools.store import Store
 
 
@@ -36,6 +38,23 @@ class Doors:
     saver: "BaseCheckpointSaver[Any]"
 
 
+@asynccontextmanager
+async def open_only_store(settings: Settings) -> "AsyncGenerator[SqlStore]":
+    """Open the store that the settings name, and nothing else, and close it at the end.
+
+    Raises:
+        StoreError: The database cannot be opened.
+    """
+    from .tools.sql_store import open_store
+
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    store = await open_store(folder=settings.store, database_url=url, tenant=settings.tenant)
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
 async def open_doors(
     settings: Settings, stack: AsyncExitStack, *, chat: "ChatModel | None" = None, rebuild_index: bool = False
 ) -> Doors:
@@ -57,11 +76,8 @@ async def open_doors(
     from .tools.chroma_catalogue import open_catalogue
     from .tools.encoders import open_embedder
     from .tools.gateway import LiteLLMChat
-    from .tools.sql_store import open_store
 
-    url = settings.database_url.get_secret_value() if settings.database_url else None
-    store = await open_store(folder=settings.store, database_url=url, tenant=settings.tenant)
-    _close_with(stack, store)
+    store = await stack.enter_async_context(open_only_store(settings))
     embedder = open_embedder(
         settings.embedder,
         models_dir=settings.models_dir,
@@ -78,6 +94,7 @@ async def open_doors(
         rebuild=rebuild_index,
     )
     _close_with(stack, catalogue)
+    url = settings.database_url.get_secret_value() if settings.database_url else None
     saver = await stack.enter_async_context(
         open_checkpointer(folder=settings.store, database_url=url, state_types=STATE_TYPES)
     )

@@ -362,6 +362,8 @@ class Limner:
         """Index items that are not indexed yet and learn the catalogue's phrases; again after items came in."""
         async with self._preparing:
             if self._drawing is None:
+                if self.doors.chat:  # the first look may hash weights
+                    await asyncio.to_thread(getattr, self.doors.chat, "identity")
                 self._drawing = self._start()
             if self._items_changed:
                 await self._index(progress)

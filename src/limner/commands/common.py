@@ -4,7 +4,7 @@ import asyncio
 import gc
 import json
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -65,6 +65,39 @@ def print_json(document: Any) -> None:
     """Print one JSON document."""
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     sys.stdout.flush()
+
+
+class JsonArray:
+    """One JSON array on standard output, written as its entries come, so that it need not fit in memory.
+
+    Args:
+        order: Keys whose entries are held until those before them are there; absent to write each at once.
+    """
+
+    def __init__(self, order: Sequence[str] | None = None) -> None:
+        self._order = None if order is None else list(dict.fromkeys(order))
+        self._held: dict[str, Any] = {}
+        self._separator = "[\n"
+
+    def add(self, key: str, entry: Any) -> None:
+        """Write an entry, or hold it until it is its turn."""
+        if self._order is None:
+            return self._write(entry)
+        self._held[key] = entry
+        while self._order and self._order[0] in self._held:
+            self._write(self._held.pop(self._order.pop(0)))
+
+    def close(self) -> None:
+        """Write what is still held, in order, and end the array."""
+        for key in self._order or ():
+            if key in self._held:
+                self._write(self._held.pop(key))
+        sys.stdout.write("[]\n" if self._separator == "[\n" else "\n]\n")
+        sys.stdout.flush()
+
+    def _write(self, entry: Any) -> None:
+        sys.stdout.write(self._separator + json.dumps(entry, ensure_ascii=False, indent=2))
+        self._separator = ",\n"
 
 
 def run(work: Callable[[], Coroutine[Any, Any, T]], *, as_json: bool, resume: str | None = None) -> T:

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from ..doors import open_only_store
 from ..errors import InputError
 from ..face import Limner
 from .common import JsonOption, StoreOption, err, fail, out, print_json, run, settings_for, wants_json
-from .progress import index_progress
+from .progress import import_progress, index_progress
 
 export_app = typer.Typer(no_args_is_help=True, help="Write what the store holds to files.")
 
@@ -50,36 +50,26 @@ def import_data(
     columns = _mapping(mapping or [], as_json)
 
     async def work() -> list[dict[str, object]]:
-        from ..tools.import_report import ImportProgress
         from ..tools.importing import import_path
-        from ..tools.sql_store import open_store
 
-        url = settings.database_url.get_secret_value() if settings.database_url else None
-        opened = await open_store(folder=settings.store, database_url=url, tenant=settings.tenant)
         reports: list[dict[str, object]] = []
-        try:
-            with Progress(
-                TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rows]} rows"),
-                console=err, transient=True, disable=not err.is_terminal,
-            ) as bar:  # fmt: skip
-                task = bar.add_task("import", total=1.0, rows=0)
-
-                def update(at: ImportProgress) -> None:
-                    bar.update(
-                        task, description=f"{at.step} {Path(at.file).name}", completed=at.share, rows=at.rows
-                    )
-
+        async with open_only_store(settings) as opened:
+            with import_progress() as progress:
                 for path in paths:
                     folder = await import_path(
-                        path, store=opened, form=form, mapping=columns, kind=kind, strict=strict,
-                        rejects=rejects or settings.store / "rejects", progress=update, dry_run=dry_run,
-                    )  # fmt: skip
+                        path,
+                        store=opened,
+                        form=form,
+                        mapping=columns,
+                        kind=kind,
+                        strict=strict,
+                        rejects=rejects or settings.store / "rejects",
+                        progress=progress,
+                        dry_run=dry_run,
+                    )
                     reports += [report.model_dump(mode="json") for report in folder.files]
-                    if not as_json:
-                        for skipped, reason in folder.skipped.items():
-                            err.print(f"skipped {skipped}: {reason}", style="dim", markup=False)
-        finally:
-            await opened.aclose()
+                    for skipped, reason in folder.skipped.items():
+                        err.print(f"skipped {skipped}: {reason}", style="dim", markup=False, soft_wrap=True)
         return reports
 
     reports = run(work, as_json=as_json, resume="the same command; events are never doubled")
@@ -113,14 +103,9 @@ def export_rollouts(
 
     async def work() -> int:
         from ..distill.export_rollouts import export_rollouts as export
-        from ..tools.sql_store import open_store
 
-        url = settings.database_url.get_secret_value() if settings.database_url else None
-        opened = await open_store(folder=settings.store, database_url=url, tenant=settings.tenant)
-        try:
+        async with open_only_store(settings) as opened:
             return await export(opened, path)
-        finally:
-            await opened.aclose()
 
     rows = run(work, as_json=as_json)
     if as_json:

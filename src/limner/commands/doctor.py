@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from .. import __version__
+from ..doors import open_only_store
 from ..errors import LimnerError
 from ..settings import EMBEDDED, NO_MODEL, Settings
 from .common import JsonOption, ModelOption, StoreOption, out, print_json, settings_for, wants_json
@@ -73,14 +74,8 @@ async def _program(settings: Settings) -> str:
 
 
 async def _store(settings: Settings) -> str:
-    from ..tools.sql_store import open_store
-
-    url = settings.database_url.get_secret_value() if settings.database_url else None
-    store = await open_store(folder=settings.store, database_url=url, tenant=settings.tenant)
-    try:
+    async with open_only_store(settings) as store:
         counts = await store.counts()
-    finally:
-        await store.aclose()
     held = ", ".join(f"{count:,} {name}" for name, count in counts._asdict().items())
     return f"{store.url}, tenant {settings.tenant!r}: {held}"
 

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..doors import open_only_store
 from ..errors import InputError, SettingsError, UnknownUserError
 from ..face import Limner, Outcome
 from ..models import Profile
 from ..settings import Settings
 from .common import (
     AsOfOption,
+    JsonArray,
     JsonOption,
     ModelOption,
     StoreOption,
@@ -73,9 +75,9 @@ def profile(
 
     async def work() -> None:
         async with Limner(settings) as limner:
-            chosen = users or await _first_users(limner, limit)
             with index_progress() as progress:
                 await limner.prepare(progress)
+            chosen = users or (None if limit is None else await _first_users(limner, limit))
             moment = _moment(as_of)
             if dry_run:
                 return _print_estimate(await limner.estimate(chosen, as_of=moment), settings, as_json)
@@ -85,19 +87,24 @@ def profile(
 
 
 async def _draw(
-    limner: Limner, users: list[str], moment: datetime | None, at_once: int | None, as_json: bool
+    limner: Limner, users: list[str] | None, moment: datetime | None, at_once: int | None, as_json: bool
 ) -> None:
-    outcomes: list[Outcome] = []
-    with BatchProgress("Drawing", len(users)) as progress:
+    """Draw and print; users named in the command in its order, everybody as they finish and without keeping them."""
+    total = len(users) if users is not None else (await limner.counts()).users
+    failed: list[Outcome] = []
+    array = JsonArray(order=users) if as_json else None
+    with BatchProgress("Drawing", total) as progress:
         async for outcome in limner.profiles(users, as_of=moment, at_once=at_once):
-            outcomes.append(outcome)
             progress.advance(outcome)
-            if outcome.profile and not as_json:
+            if outcome.profile is None:
+                failed.append(outcome)
+            elif array:
+                array.add(outcome.user_id, outcome.profile.model_dump(mode="json"))
+            else:
                 print_profile(outcome.profile, await evidence_titles(limner.doors.store, outcome.profile))
-    drawn = {outcome.user_id: outcome.profile for outcome in outcomes if outcome.profile}
-    if as_json:
-        print_json([drawn[user].model_dump(mode="json") for user in users if user in drawn])
-    _report_failures(outcomes)
+    if array:
+        array.close()
+    _report_failures(failed)
 
 
 def pair(
@@ -155,11 +162,7 @@ def show(
     settings = settings_for(store)
 
     async def work() -> tuple[Profile, dict[str, str]]:
-        from ..tools.sql_store import open_store
-
-        url = settings.database_url.get_secret_value() if settings.database_url else None
-        opened = await open_store(folder=settings.store, database_url=url, tenant=settings.tenant)
-        try:
+        async with open_only_store(settings) as opened:
             found = await opened.profile(user, version=version)
             if found is None and not await opened.has_user(user):
                 raise UnknownUserError(user)
@@ -167,8 +170,6 @@ def show(
                 wanted = f"version {version}" if version else "portrait"
                 raise InputError(f"user_id={user!r} has no {wanted} yet; run `limner profile {user}`")
             return found, await evidence_titles(opened, found)
-        finally:
-            await opened.aclose()
 
     found, titles = run(work, as_json=as_json)
     if as_json:
@@ -177,12 +178,12 @@ def show(
         print_profile(found, titles)
 
 
-async def _first_users(limner: Limner, limit: int | None) -> list[str]:
+async def _first_users(limner: Limner, limit: int) -> list[str]:
     users: list[str] = []
     async for user in limner.users():
-        if limit is not None and len(users) >= limit:
-            break
         users.append(user)
+        if len(users) == limit:
+            break
     return users
 
 
@@ -218,8 +219,7 @@ def _print_estimate(estimate: "Estimate", settings: Settings, as_json: bool) -> 
     )
 
 
-def _report_failures(outcomes: list[Outcome]) -> None:
-    failed = [outcome for outcome in outcomes if outcome.error]
+def _report_failures(failed: list[Outcome]) -> None:
     for outcome in failed[:10]:
         err.print(f"{outcome.user_id}: {outcome.error}", markup=False, highlight=False, soft_wrap=True)
     if len(failed) > 10:

@@ -2,14 +2,25 @@
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from ..face import Outcome
 from ..models import Usage
 from .common import err
+
+if TYPE_CHECKING:
+    from ..tools.import_report import ImportProgress
 
 
 class BatchProgress:
@@ -68,5 +79,24 @@ def index_progress() -> Generator[Callable[[int, int], None]]:
 
         def update(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, visible=True)
+
+        yield update
+
+
+@contextmanager
+def import_progress() -> Generator[Callable[["ImportProgress"], None]]:
+    """Show a bar over a file that is being checked or written."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]} rows"),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("import", total=1.0, rows=0)
+
+        def update(at: "ImportProgress") -> None:
+            name = f"{at.step} {Path(at.file).name}"
+            bar.update(task, description=name, completed=at.share, rows=at.rows)
 
         yield update
