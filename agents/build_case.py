@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from ..errors import EmptyHistoryError, NoTextError, UnknownItemError, UnknownUserError
-from ..models import Interaction, Item, content_hash
+from ..records import Interaction, Item, content_hash
 from ..tools.embedder import FloatArray
 from ..tools.language import detect_language
 from ..tools.negatives import sample_negatives
@@ -50,9 +50,7 @@ async def build_case(deps: Deps, state: State) -> Case:
     split = split_history(events, items, scale, holdout=deps.settings.drafting.holdout)
     seed = int(content_hash(deps.settings.drafting.seed, user_id)[:8], 16)
     vectors = await _vectors(deps, items)
-    had = (
-        _item_ids(events) if len(recorded) < MOST_EVENTS else await deps.store.had_items(user_id, as_of=as_of)
-    )
+    had = await _had(deps, state, recorded)
     negatives = await _negatives(deps, split, had, as_of, seed)
     words = [event.text for event in split.visible if event.text]
     case = Case(

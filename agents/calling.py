@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..errors import BudgetExceededError, ModelError, ModelOutputError, PriceUnknownError
-from ..models import Message, Usage
+from ..records import Message, Usage
 from ..tools.chat import ChatRequest, ChatResult
 from ..tools.prompt import Prompt
 from ..tools.structured import complete_as

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..models import Interaction, Item, Polarity
+from ..records import Interaction, Item, Polarity
 from ..tools.embedder import FloatArray
 from ..tools.reward import Exam
 from ..tools.store import RatingScale

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models import Critique, Usage
+from ..models import Critique
+from ..records import Usage
 from ..tools.embedder import FloatArray
 from ..tools.late_interaction import mid_ranks, score_items
 from ..tools.reward import boilerplate_penalty, leak_penalty, rank_reward, score

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from langgraph.runtime import Runtime
 
-from ..models import Usage
+from ..records import Usage
 from .build_case import case_of
 from .critic import criticise
 from .state import Deps, Draft, State

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from ..models import Cue, Interaction, Polarity, content_hash
+from ..models import Cue
+from ..records import Interaction, Polarity, content_hash
 from .case import Case
 from .json_schema import object_schema
 from .lexicon import Lexicon, rank_phrases

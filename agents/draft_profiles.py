@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from langgraph.runtime import Runtime
 
-from ..models import Message, Usage
+from ..records import Message, Usage
 from .build_case import case_of
 from .build_form import form_of
 from .sampling import sample_drafts

@@ -9,7 +9,8 @@ from weakref import WeakValueDictionary
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from ..models import Message, Pair, PairSide, Profile, content_hash
+from ..models import Pair, PairSide, Profile
+from ..records import Message, content_hash
 from ..tools.budget import Budget
 from ..tools.completion_cache import CachedChat
 from .build_case import build_case
@@ -20,7 +21,7 @@ from .publish_profiles import INCOMPLETE
 from .state import Deps, Draft, State
 
 STATE_TYPES: tuple[type, ...] = (Draft, PairSide, Message)
-"""Types that a checkpoint may bring back to life, beside those of `limner.models`."""
+"""Types that a checkpoint may bring back to life, beside Limner's own words."""
 
 
 class Drawing:

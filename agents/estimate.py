@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, Iterable
 from datetime import datetime
 
 from ..errors import InputError
-from ..models import Message, Record
+from ..records import Message, Record
 from ..tools.prices import Price
 from .build_case import build_case
 from .build_form import form_of

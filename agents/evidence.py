@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from ..models import Claim, Interaction, Polarity
+from ..models import Claim
+from ..records import Interaction, Polarity
 from ..tools.embedder import Embedder, FloatArray
 from ..tools.language import stop_words
 from .case import Case, event_text

@@ -10,7 +10,8 @@ from typing import NamedTuple, TypedDict
 
 from langgraph.runtime import Runtime
 
-from ..models import Cue, Interaction, Usage
+from ..models import Cue
+from ..records import Interaction, Usage
 from ..tools.prompt import load_prompt
 from .build_case import case_of
 from .calling import Answer, ask_as, make_request, usage_of

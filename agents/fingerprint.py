@@ -1,6 +1,6 @@
 """What a profile was drawn from, in one hash."""
 
-from ..models import content_hash
+from ..records import content_hash
 from ..tools.prompt import load_prompt
 from .case import Case
 from .state import Deps

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from ..models import Message
+from ..records import Message
 from ..tools.prompt import Prompt
 from .state import Draft
 

@@ -10,7 +10,8 @@ from typing import TypedDict
 import numpy as np
 from langgraph.runtime import Runtime
 
-from ..models import Claim, PairSide, Usage
+from ..models import Claim, PairSide
+from ..records import Usage
 from ..tools.embedder import FloatArray
 from .build_case import case_of
 from .case import Case

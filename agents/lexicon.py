@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from ..models import Item
+from ..records import Item
 from ..tools.language import stop_words
 
 _WORD = re.compile(r"[^\W\d_][\w'’-]*", re.UNICODE)  # noqa: RUF001  # typographic apostrophes are letters here

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from ..models import Claim, Cue, Facet, PairSide, Polarity
+from ..models import Claim, Cue, Facet, PairSide
+from ..records import Polarity
 from ..tools.prompt import load_prompt
 from .case import Case, one_line
 from .form import DraftRequest

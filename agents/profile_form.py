@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from ..models import Claim, Cue, Facet, Interaction, Polarity
+from ..models import Claim, Cue, Facet
+from ..records import Interaction, Polarity
 from ..tools.prompt import load_prompt
 from ..tools.schemas import is_array
 from .case import Case

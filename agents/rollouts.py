@@ -3,7 +3,8 @@
 import json
 from typing import NamedTuple
 
-from ..models import Message, Rollout, content_hash
+from ..models import Rollout
+from ..records import Message, content_hash
 from ..tools.reward import FLOOR
 from .case import Case
 from .fingerprint import critic_version

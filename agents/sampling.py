@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, NamedTuple
 
-from ..models import Usage
+from ..records import Usage
 from ..tools.chat import ChatResult
 from ..tools.structured import read_as
 from .calling import ask, make_request, usage_of

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models import Cue, Interaction, Polarity
+from ..models import Cue
+from ..records import Interaction, Polarity
 from ..tools.embedder import FloatArray
 from .case import Case
 from .lexicon import Lexicon, rank_phrases

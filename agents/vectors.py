@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..errors import UnknownItemError
-from ..models import Item
+from ..records import Item
 from ..tools.catalogue import Catalogue
 from ..tools.embedder import FloatArray
 

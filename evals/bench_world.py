@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from ..models import Interaction, Item
+from ..records import Interaction, Item
 
 ITEMS = 500
 EVENTS = 12

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..face import Limner
-from ..models import Facet, Interaction, Rollout
+from ..models import Facet, Rollout
+from ..records import Interaction
 from ..settings import Settings, load_settings
 from ..tools.embedder import Embedder, FloatArray
 from ..tools.late_interaction import mid_ranks, score_items

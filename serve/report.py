@@ -12,7 +12,8 @@ from typing import Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from ..models import Claim, Interaction, Item, Polarity, Profile, RecentEvent, Rollout
+from ..models import Claim, Profile, RecentEvent, Rollout
+from ..records import Interaction, Item, Polarity
 from .report_numbers import (
     Table,
     draft_table,

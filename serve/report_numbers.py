@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from ..models import Profile, Rollout, Usage
+from ..models import Profile, Rollout
+from ..records import Usage
 from .reward_plot import STAGE_NAMES, Plot, Stages, is_spoiled, name_draft, plot_stages, total_of
 
 UNKNOWN = "—"

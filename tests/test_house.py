@@ -28,11 +28,12 @@ SWITCHES = {"LITELLM_LOCAL_MODEL_COST_MAP", "HF_HUB_OFFLINE"}
 
 # What a layer may import; a layer that is not named may import anything but `evals`.
 ALLOWED: dict[str, set[str]] = {
-    "errors": {"models"},
-    "models": set(),
-    "settings": {"errors", "models"},
-    "tools": {"errors", "models", "settings", "tools"},
-    "agents": {"errors", "models", "settings", "tools", "prompts", "agents"},
+    "records": set(),
+    "models": {"records"},
+    "errors": {"records"},
+    "settings": {"errors", "records"},
+    "tools": {"errors", "models", "records", "settings", "tools"},
+    "agents": {"errors", "models", "records", "settings", "tools", "prompts", "agents"},
 }
 MAY_IMPORT_EVALS = {"evals", "cli", "commands"}
 

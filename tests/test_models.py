@@ -7,11 +7,17 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import ValidationError
 
-from limner import models
-from limner.models import Interaction, Item, Profile, Record, Usage, content_hash
+from limner import models, records
+from limner.models import Profile
+from limner.records import Interaction, Item, Record, Usage, content_hash
 
 RECORDS = sorted(
-    (kind for _, kind in inspect.getmembers(models, inspect.isclass) if issubclass(kind, Record)),
+    (
+        kind
+        for home in (models, records)
+        for _, kind in inspect.getmembers(home, inspect.isclass)
+        if issubclass(kind, Record)
+    ),
     key=lambda kind: kind.__name__,
 )
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)

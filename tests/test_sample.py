@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import limner
-from limner.models import Interaction, Item
+from limner.records import Interaction, Item
 
 SAMPLE = Path(limner.__file__).parent / "sample"
 

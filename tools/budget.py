@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass
 
 from ..errors import BudgetExceededError
-from ..models import Usage
+from ..records import Usage
 from ..settings import BudgetSettings
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
-from ..models import Facet, Item
+from ..models import Facet
+from ..records import Item
 from .embedder import FloatArray
 
 

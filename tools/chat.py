@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..models import Message, Usage
+from ..records import Message, Usage
 from .budget import Budget
 
 JsonSchema = Mapping[str, Any]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from .. import models
+from .. import models, records
 from ..errors import MissingExtraError, StoreError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ async def open_checkpointer(
     Args:
         folder: Where `checkpoints.db` lies; made if it is missing. Not used with `database_url`.
         database_url: `postgresql://…`; `None` for SQLite.
-        state_types: Types of a graph's state beside those of `limner.models`; nothing else is brought back
+        state_types: Types of a graph's state beside those of `limner.records` and `limner.models`; nothing else is brought back
             to life from a checkpoint.
 
     Raises:
@@ -58,7 +58,8 @@ async def delete_thread(saver: "BaseCheckpointSaver[Any]", thread_id: str) -> in
 def _serializer(state_types: Iterable[type]) -> "JsonPlusSerializer":
     from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-    ours = [kind for _, kind in inspect.getmembers(models, inspect.isclass) if issubclass(kind, BaseModel)]
+    classes = [kind for home in (records, models) for _, kind in inspect.getmembers(home, inspect.isclass)]
+    ours = [kind for kind in classes if issubclass(kind, BaseModel)]
     allowed = [(kind.__module__, kind.__name__) for kind in (*ours, *state_types)]
     return JsonPlusSerializer(allowed_msgpack_modules=allowed)
 

@@ -13,7 +13,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from ..errors import UnknownItemError
-from ..models import Facet, Item, content_hash
+from ..models import Facet
+from ..records import Item, content_hash
 from .catalogue import FacetHit, Hit
 from .chroma_connection import ChromaConnection, connect
 from .chroma_shelf import ChromaShelf, Encoder

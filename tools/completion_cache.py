@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ..errors import BudgetExceededError
-from ..models import Usage, content_hash
+from ..records import Usage, content_hash
 from .budget import Budget
 from .chat import ChatModel, ChatRequest, ChatResult
 from .store import Subject

@@ -16,7 +16,7 @@ from typing import Literal, cast, get_args
 from pydantic import ValidationError
 
 from ..errors import SettingsError, UnknownFormatError
-from ..models import Interaction, Item, Kind
+from ..records import Interaction, Item, Kind
 from .cells import BadField, gather, identifier, moment, number, pick, review, shown, split, words
 from .readers import WHOLE_ROW, Fields
 

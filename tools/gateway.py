@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelUnavailableError, PriceUnknownError
-from ..models import Usage
+from ..records import Usage
 from ..settings import ChatSettings, Settings
 from .backends import Backend, load_litellm, resolve_backends, revision_suffix
 from .budget import Budget, Reservation

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from ..models import Record
+from ..records import Record
 from .forms import Form
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 import orjson
 
 from ..errors import BadRowError, SettingsError, UnknownFormatError
-from ..models import Interaction, Item, content_hash
+from ..records import Interaction, Item, content_hash
 from .cells import SHORT, BadField
 from .forms import Recognised, recognise
 from .import_report import FolderReport, ImportProgress, ImportReport, RejectedRow, Step

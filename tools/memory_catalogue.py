@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import EncoderChangedError, UnknownItemError
-from ..models import Facet, Item
+from ..models import Facet
+from ..records import Item
 from .catalogue import FacetHit, Hit
 from .embedder import Embedder, FloatArray
 from .vector_table import LabelledTable

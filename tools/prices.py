@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..models import Usage
+from ..records import Usage
 
 Price = Callable[[int, int], float]
 """US dollars for so many prompt and completion tokens."""

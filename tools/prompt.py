@@ -9,7 +9,7 @@ from typing import Literal, cast
 import frontmatter  # pyright: ignore[reportMissingTypeStubs]  # ships no stubs
 from jinja2 import Environment, StrictUndefined, Template, meta
 
-from ..models import Message
+from ..records import Message
 
 Role = Literal["system", "user", "assistant"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..models import Usage
+from ..records import Usage
 from .budget import Budget, Reservation
 from .chat import ChatRequest, ChatResult
 

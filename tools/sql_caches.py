@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Integer, Select, Table, Text, bindparam, func, select
 
-from ..models import Item
+from ..records import Item
 from .sql_tables import completions, cues, interactions, items, profiles, rollouts, users, vectors
 from .sql_upserts import Insert, chunks
 from .store import Counts

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from ..models import Interaction
+from ..records import Interaction
 from .sql_tables import interactions, micros, moment_at, tenants, users
 from .sql_upserts import Insert, chunks
 from .store import RatingScale, Recorded

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from ..models import Cue, Interaction, Item, Pair, Profile, Rollout
+from ..models import Cue, Pair, Profile, Rollout
+from ..records import Interaction, Item
 
 Subject = str
 """Whose: `user:ID` or `item:ID`; for cues followed by ` by ` and who wrote them."""

@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from ..errors import ModelOutputError
-from ..models import Message, Usage
+from ..records import Message, Usage
 from .budget import Budget
 from .chat import ChatModel, ChatRequest, ChatResult
 from .prompt import load_prompt

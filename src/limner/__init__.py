@@ -31,21 +31,8 @@ if TYPE_CHECKING:
         WeightsMissingError,
     )
     from .face import Limner, Outcome
-    from .models import (
-        Claim,
-        Critique,
-        Cue,
-        Facet,
-        Group,
-        Interaction,
-        Item,
-        ItemCard,
-        Pair,
-        Profile,
-        Receipt,
-        Rollout,
-        Usage,
-    )
+    from .models import Claim, Critique, Cue, Facet, Group, ItemCard, Pair, Profile, Receipt, Rollout
+    from .records import Interaction, Item, Usage
     from .settings import Settings, load_settings
     from .sync import LimnerSync
     from .tools.budget import Budget
@@ -83,15 +70,13 @@ _HOMES = {
         "Cue",
         "Facet",
         "Group",
-        "Interaction",
-        "Item",
         "ItemCard",
         "Pair",
         "Profile",
         "Receipt",
         "Rollout",
-        "Usage",
     ],
+    "records": ["Interaction", "Item", "Usage"],
     "settings": ["Settings", "load_settings"],
     "sync": ["LimnerSync"],
     "tools.budget": ["Budget"],

@@ -27,7 +27,7 @@ Each has a stable `code` for logs and for the wire. Arguments equal `__init__`'s
 
 from typing import ClassVar
 
-from .models import Usage
+from .records import Usage
 
 
 class LimnerError(Exception):

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from .errors import LimnerError
-from .models import Interaction, Item, Pair, Profile, Rollout
+from .models import Pair, Profile, Rollout
+from .records import Interaction, Item
 from .rows import read_event, read_item
 from .settings import EMBEDDED, NO_MODEL, Settings, load_settings
 from .streaming import bounded

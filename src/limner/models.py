@@ -1,105 +1,12 @@
-"""The words of Limner as data: what is recorded, drawn, criticised and logged.
+"""The words of Limner as data: what is noted, drawn, criticised and logged."""
 
-Every object is frozen and rejects unknown fields. The string under a field is its documentation and
-travels with the JSON Schema.
-"""
+from typing import Annotated, Literal
 
-import hashlib
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from pydantic import Field
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from .records import Identifier, Kind, Message, Moment, Polarity, Record, Usage
 
-Kind = Literal["view", "click", "purchase", "rating", "review", "message"]
-Polarity = Literal["like", "dislike", "neutral"]
 ProfileSource = Literal["model", "extractive"]
-
-
-def _as_utc(moment: datetime) -> datetime:
-    """Read a naive datetime as UTC and convert an aware one, so that moments compare."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-Moment = Annotated[datetime, AfterValidator(_as_utc)]
-Identifier = Annotated[str, Field(min_length=1, max_length=512)]
-
-
-def content_hash(*parts: object) -> str:
-    """Return 32 hexadecimal digits that depend on the parts, their order and nothing else."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        encoded = repr(part).encode()
-        digest.update(len(encoded).to_bytes(8, "big") + encoded)
-    return digest.hexdigest()
-
-
-class Record(BaseModel):
-    """Base of every stored, sent or model-written object."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-def _derive_event_id(fields: dict[str, Any]) -> str:
-    """Hash an interaction's other fields, so that the same event always has the same id."""
-    names = ("user_id", "item_id", "kind", "at", "rating", "text")
-    values = [fields.get(name) for name in names]
-    return content_hash(*(None if value is None else str(value) for value in values))
-
-
-class Interaction(Record):
-    """One thing a user did, at one moment."""
-
-    user_id: Identifier
-    """Whose behaviour this is; compared for equality only."""
-
-    item_id: Identifier | None = None
-    """The catalogue entry it concerns; absent for a chat message."""
-
-    kind: Kind
-    """What was done."""
-
-    at: Moment
-    """When, in UTC. A source that gives only an order counts seconds from 1970-01-01."""
-
-    rating: float | None = None
-    """On the source's own scale, not normalised; absent if the user gave none."""
-
-    text: str | None = None
-    """The user's own words (review, chat turn); absent if there are none."""
-
-    event_id: Identifier = Field(default_factory=_derive_event_id)
-    """Unique in a tenant; recording it again changes nothing. Left out, it is a hash of the rest."""
-
-
-class Item(Record):
-    """A catalogue entry with the text its publisher gives."""
-
-    item_id: Identifier
-    """Unique in a tenant; compared for equality only, never shown to a model."""
-
-    title: str = ""
-    """Name, or whatever words identify the item; empty if the source has none."""
-
-    brand: str | None = None
-    """Maker or seller."""
-
-    categories: tuple[str, ...] = ()
-    """Categories or genres, broad to narrow."""
-
-    tags: tuple[str, ...] = ()
-    """Free keywords, by users or publisher."""
-
-    description: str | None = None
-    """Longer publisher text."""
-
-    def describe(self, max_chars: int = 400) -> str:
-        """Return the text that is embedded and shown for this item, at most `max_chars` long."""
-        title_words = self.title.casefold()
-        brand = self.brand if self.brand and self.brand.casefold() not in title_words else None
-        details = [brand, ", ".join(self.categories), ", ".join(self.tags), self.description]
-        parts = [self.title, *(part for part in details if part)]
-        return ". ".join(part for part in parts if part)[:max_chars]
 
 
 class ItemCard(Record):
@@ -173,46 +80,6 @@ class Claim(Record):
     """Measured support by the cited interactions: 0 none, 1 the same words."""
 
 
-class Usage(Record):
-    """What something cost."""
-
-    calls: int = 0
-    """Requests sent to a model, retries included."""
-
-    cached_calls: int = 0
-    """Answers taken from the completion cache; they cost nothing."""
-
-    prompt_tokens: int = 0
-    """Tokens read, as the backend counts them."""
-
-    completion_tokens: int = 0
-    """Tokens written, as the backend counts them."""
-
-    cost: float = 0.0
-    """Money in US dollars; 0 for local models."""
-
-    unpriced_calls: int = 0
-    """Calls whose price nobody knows; they are in `calls`, but count as 0 in `cost`."""
-
-    seconds: float = 0.0
-    """Summed latency of the calls; calls may overlap."""
-
-    @property
-    def tokens(self) -> int:
-        """Tokens read and written."""
-        return self.prompt_tokens + self.completion_tokens
-
-    def __add__(self, other: Self) -> "Usage":
-        """Add field by field."""
-        names = Usage.model_fields
-        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in names})
-
-    @staticmethod
-    def total(parts: Iterable["Usage"]) -> "Usage":
-        """Add any number of usages."""
-        return sum(parts, start=Usage())
-
-
 class RecentEvent(Record):
     """One entry of the raw tail that goes with a profile."""
 
@@ -280,7 +147,7 @@ class Profile(Record):
     reward: float | None = None
     """Total reward by the critic; absent if the history was too short to hold anything back."""
 
-    reward_terms: dict[str, float] = {}
+    reward_terms: dict[str, float] = Field(default_factory=dict[str, float])
     """The terms of the reward, unweighted."""
 
     usage: Usage = Usage()
@@ -289,7 +156,7 @@ class Profile(Record):
     model: str | None = None
     """The model that wrote the published text; absent if extractive."""
 
-    prompt_versions: dict[str, int] = {}
+    prompt_versions: dict[str, int] = Field(default_factory=dict[str, int])
     """Prompt id to version, for every prompt used."""
 
     critic_version: str
@@ -392,7 +259,7 @@ class Pair(Record):
     reward: float | None = None
     """Total reward by the critic."""
 
-    reward_terms: dict[str, float] = {}
+    reward_terms: dict[str, float] = Field(default_factory=dict[str, float])
     """The terms of the reward, unweighted."""
 
     usage: Usage = Usage()
@@ -401,7 +268,7 @@ class Pair(Record):
     model: str | None = None
     """The model that wrote it."""
 
-    prompt_versions: dict[str, int] = {}
+    prompt_versions: dict[str, int] = Field(default_factory=dict[str, int])
     """Prompt id to version."""
 
     critic_version: str
@@ -428,16 +295,6 @@ class Group(Record):
 
     news: tuple[str, ...] = ()
     """Shared interests that this user's own history does not show."""
-
-
-class Message(Record):
-    """One chat message."""
-
-    role: Literal["system", "user", "assistant"]
-    """Who speaks."""
-
-    content: str
-    """What is said."""
 
 
 class Rollout(Record):

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from .errors import BadRowError
-from .models import Interaction, Item
+from .records import Interaction, Item
 
 
 def read_event(user_id: str | None, row: Interaction | Mapping[str, Any], ix: int) -> Interaction:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from .face import Limner, Outcome, Progress
-from .models import Interaction, Item, Pair, Profile, Rollout
+from .models import Pair, Profile, Rollout
+from .records import Interaction, Item
 from .settings import Settings
 
 if TYPE_CHECKING:

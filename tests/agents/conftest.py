@@ -15,7 +15,8 @@ from limner.agents.drawing import STATE_TYPES, Drawing
 from limner.agents.extract_cues import PROMPT
 from limner.agents.lexicon import Lexicon
 from limner.agents.state import Deps
-from limner.models import Cue, Interaction, Item
+from limner.models import Cue
+from limner.records import Interaction, Item
 from limner.settings import Settings, load_settings
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest

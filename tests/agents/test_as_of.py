@@ -10,7 +10,8 @@ import pytest
 from limner.agents.drawing import Drawing
 from limner.agents.state import Style
 from limner.evals.loopback_server import fill
-from limner.models import Cue, Interaction, Item, Rollout
+from limner.models import Cue, Rollout
+from limner.records import Interaction, Item
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest
 from limner.tools.embedder import HashingEmbedder

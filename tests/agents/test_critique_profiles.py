@@ -12,7 +12,8 @@ import pytest
 from limner.agents.drawing import Drawing
 from limner.agents.graph import build_graph
 from limner.agents.state import Draft, State
-from limner.models import Critique, Interaction, Item
+from limner.models import Critique
+from limner.records import Interaction, Item
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest
 from limner.tools.embedder import FloatArray

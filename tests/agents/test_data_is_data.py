@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from limner.agents.drawing import Drawing
-from limner.models import Interaction, Item
+from limner.records import Interaction, Item
 from limner.tools.budget import Budget
 from limner.tools.scripted import Script, ScriptedChat
 

@@ -10,7 +10,8 @@ import pytest
 
 from limner.agents.drawing import Drawing
 from limner.errors import ModelUnavailableError
-from limner.models import Cue, Interaction, Usage
+from limner.models import Cue
+from limner.records import Interaction, Usage
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest
 from limner.tools.scripted import Script, Scripted, ScriptedChat

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from limner.agents.drawing import Drawing
-from limner.models import Interaction, Profile
+from limner.models import Profile
+from limner.records import Interaction
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest
 from limner.tools.scripted import Scripted, ScriptedChat

@@ -7,7 +7,8 @@ import pytest
 
 from limner.agents.drawing import Drawing
 from limner.agents.pair_form import PairDraft
-from limner.models import Interaction, Item, Rollout
+from limner.models import Rollout
+from limner.records import Interaction, Item
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest
 from limner.tools.scripted import Script, Scripted, ScriptedChat

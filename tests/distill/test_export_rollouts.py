@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from limner.distill.export_rollouts import export_rollouts
-from limner.models import Message, Profile, Rollout, Usage
+from limner.models import Profile, Rollout
+from limner.records import Message, Usage
 from limner.tools.sql_store import SqlStore, open_store
 from limner.tools.store import Published
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from limner.models import Claim, Facet, Interaction, Item, Profile, RecentEvent, Rollout, Usage
+from limner.models import Claim, Facet, Profile, RecentEvent, Rollout
+from limner.records import Interaction, Item, Usage
 from limner.serve.report import write_report
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)

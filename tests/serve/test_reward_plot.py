@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from limner.models import Rollout, Usage
+from limner.models import Rollout
+from limner.records import Usage
 from limner.serve.reward_plot import Plot, Stages, plot_drafts, plot_stages
 
 

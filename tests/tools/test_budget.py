@@ -7,7 +7,7 @@ import random
 import pytest
 
 from limner.errors import BudgetExceededError
-from limner.models import Usage
+from limner.records import Usage
 from limner.settings import BudgetSettings
 from limner.tools.budget import Budget, Reservation
 

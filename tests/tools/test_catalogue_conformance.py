@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from limner.errors import EncoderChangedError, StoreError, UnknownItemError
-from limner.models import Facet, Item
+from limner.models import Facet
+from limner.records import Item
 from limner.tools.catalogue import Catalogue
 from limner.tools.chroma_catalogue import ChromaCatalogue, open_catalogue
 from limner.tools.chroma_connection import connect

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from limner.errors import BudgetExceededError
 from limner.evals.loopback_server import Json, LoopbackServer, Reply, fill
-from limner.models import Message
+from limner.records import Message
 from limner.settings import BudgetSettings, ChatSettings
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatModel, ChatRequest

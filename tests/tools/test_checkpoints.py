@@ -13,7 +13,8 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 
 from limner.errors import StoreError
-from limner.models import Cue, Interaction, Usage
+from limner.models import Cue
+from limner.records import Interaction, Usage
 from limner.tools.checkpoints import delete_thread, open_checkpointer
 
 MOMENT = datetime(2024, 1, 1, 0, 0, 0, 1, tzinfo=UTC)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from limner.errors import EncoderChangedError, SettingsError, StoreError
-from limner.models import Facet, Item
+from limner.models import Facet
+from limner.records import Item
 from limner.tools.chroma_catalogue import ChromaCatalogue, open_catalogue
 from limner.tools.chroma_connection import ChromaConnection, connect
 from limner.tools.chroma_shelf import PAGE, ChromaShelf, Encoder

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from limner.errors import BudgetExceededError, ModelUnavailableError, StoreError
-from limner.models import Message, Usage
+from limner.records import Message, Usage
 from limner.settings import BudgetSettings
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest, ChatResult

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from limner.errors import SettingsError, UnknownFormatError
-from limner.models import Interaction, Item
+from limner.records import Interaction, Item
 from limner.tools.cells import BadField
 from limner.tools.forms import EPOCH, recognise
 from limner.tools.readers import Fields

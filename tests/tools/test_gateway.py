@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 
 from limner.errors import BudgetExceededError, ModelUnavailableError, PriceUnknownError
 from limner.evals.loopback_server import Json, LoopbackServer, Reply, fitting
-from limner.models import Message
+from limner.records import Message
 from limner.settings import BudgetSettings, ChatSettings
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from limner.errors import BadRowError, InputError, SettingsError, UnknownFormatError
-from limner.models import Interaction, Item
+from limner.records import Interaction, Item
 from limner.tools.forms import EPOCH
 from limner.tools.import_report import ImportProgress, RejectedRow
 from limner.tools.importing import import_file, import_path, rejects_path

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from limner.models import Interaction, Item
+from limner.records import Interaction, Item
 from limner.settings import CriticSettings
 from limner.tools.embedder import Embedder, FloatArray
 from limner.tools.memory_catalogue import MemoryCatalogue

@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from limner.errors import MissingExtraError, StoreError
-from limner.models import Interaction, Item
+from limner.records import Interaction, Item
 from limner.tools.sql_local import LocalEngine
 from limner.tools.sql_store import SqlStore, open_store
 from limner.tools.sql_tables import metadata

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from limner.models import Interaction, Kind
+from limner.records import Interaction, Kind
 from limner.tools.store import RatingScale, Recorded, Store
 
 T = TypeVar("T")

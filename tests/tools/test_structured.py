@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from limner.errors import BudgetExceededError, ModelOutputError
-from limner.models import Message, Usage
+from limner.records import Message, Usage
 from limner.settings import BudgetSettings
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest, ChatResult

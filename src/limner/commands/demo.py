@@ -9,7 +9,8 @@ import typer
 
 from ..errors import LimnerError, SettingsError
 from ..face import Limner
-from ..models import Interaction, Item, Profile, Rollout, Usage
+from ..models import Profile, Rollout
+from ..records import Interaction, Item, Usage
 from .common import JsonOption, ModelOption, err, fail, out, print_json, run, settings_for, wants_json
 from .portraits import evidence_titles, print_profile
 from .progress import BatchProgress, index_progress

@@ -114,7 +114,7 @@ async def _encoder(settings: Settings) -> str:
 
 
 async def _model(settings: Settings) -> str:
-    from ..models import Message
+    from ..records import Message
     from ..tools.budget import Budget
     from ..tools.chat import ChatRequest
     from ..tools.gateway import LiteLLMChat

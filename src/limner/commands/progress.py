@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from ..face import Outcome
-from ..models import Usage
+from ..records import Usage
 from .common import err
 
 if TYPE_CHECKING:
