@@ -3,7 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ..errors import BudgetExceededError, ModelError, ModelOutputError, PriceUnknownError
+from ..errors import (
+    BudgetExceededError,
+    ModelError,
+    ModelOutputError,
+    ModelUnavailableError,
+    PriceUnknownError,
+)
 from ..records import Message, Usage
 from ..tools.chat import ChatRequest, ChatResult
 from ..tools.prompt import Prompt
@@ -85,5 +91,5 @@ def usage_of(answers: Sequence[Answer[Any]]) -> Usage:
 
 
 def _failed(request: ChatRequest, error: ModelError) -> Answer[Any]:
-    spent = error.usage if isinstance(error, ModelOutputError) else Usage()
+    spent = error.usage if isinstance(error, ModelOutputError | ModelUnavailableError) else Usage()
     return Answer(None, spent, f"{request.purpose}: {error}", isinstance(error, BudgetExceededError))

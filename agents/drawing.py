@@ -47,9 +47,11 @@ class Drawing:
         async with self._turn(user_id, None):
             deps, case, fingerprint = await self._open(state, budget)
             newest = await deps.store.profile(user_id, as_of=as_of)
+            run_id = self._run_id(fingerprint, newest)
             if newest and newest.fingerprint == fingerprint:
+                await self._forget_run(run_id)
                 return newest
-            return (await self._run(deps, case, state, self._run_id(fingerprint, newest)))["profile"]
+            return (await self._run(deps, case, state, run_id))["profile"]
 
     async def pair(self, user_id: str, item_id: str, *, as_of: datetime, budget: Budget) -> Pair:
         """Write a user profile and an item profile for each other.
@@ -64,9 +66,11 @@ class Drawing:
         async with self._turn(user_id, item_id):
             deps, case, fingerprint = await self._open(state, budget)
             newest = await deps.store.pair(user_id, item_id)
+            run_id = self._run_id(fingerprint, newest)
             if newest and newest.fingerprint == fingerprint and newest.as_of <= as_of:
+                await self._forget_run(run_id)
                 return newest
-            return (await self._run(deps, case, state, self._run_id(fingerprint, newest)))["pair"]
+            return (await self._run(deps, case, state, run_id))["pair"]
 
     def _turn(self, user_id: str, item_id: str | None) -> asyncio.Lock:
         """Return the lock of one portrait, so that two callers do not draw it at once."""
@@ -84,6 +88,11 @@ class Drawing:
         return content_hash(
             self._tenant, fingerprint, newest.created_at.isoformat() if newest and failed else ""
         )
+
+    async def _forget_run(self, run_id: str) -> None:
+        """Delete what a run left that was killed after it had published."""
+        if await self._saver.aget_tuple({"configurable": {"thread_id": run_id}}):
+            await self._saver.adelete_thread(run_id)
 
     def _deps_for(self, subject: str, budget: Budget) -> Deps:
         chat = self._chat.for_subject(subject) if self._chat else None

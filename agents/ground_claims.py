@@ -71,7 +71,7 @@ def _why_extractive(deps: Deps, best: Draft, winner: Draft | None) -> list[str]:
 
 
 async def _ground(deps: Deps, case: Case, draft: Draft) -> Review:
-    """Repair or drop each claim; a draft that lost one is graded again."""
+    """Repair or drop each claim; a draft that this changed is graded again."""
     if not draft.facets:
         return Review([draft], Usage(), [], False)
     [read] = await read_drafts(deps, [draft])
@@ -88,8 +88,8 @@ async def _ground(deps: Deps, case: Case, draft: Draft) -> Review:
             "item_claims": item_claims,
         }
     )
-    lost = len(kept) < len(draft.facets) or len(item_claims) < len(draft.item_claims)
-    if not lost or not kept:
+    mended = [claim.evidence for _, claim in kept] != [claim.evidence for claim in draft.claims]
+    if not kept or not (mended or len(item_claims) < len(draft.item_claims)):
         return Review([changed], Usage(), [], False)
     return await criticise(deps, case, [changed])
 

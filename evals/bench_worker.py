@@ -98,7 +98,9 @@ async def replay(given: Mapping[str, Any]) -> dict[str, Any]:
     import litellm
 
     lines = Path(given["requests"]).read_text(encoding="utf-8").splitlines()
-    requests = [{**json.loads(line), "api_base": given["url"], "api_key": KEY} for line in lines]
+    requests = [
+        _as_documented(json.loads(line)) | {"api_base": given["url"], "api_key": KEY} for line in lines
+    ]
     slots = asyncio.Semaphore(given["calls_at_once"])
 
     async def send(request: dict[str, Any]) -> None:
@@ -114,6 +116,11 @@ async def replay(given: Mapping[str, Any]) -> dict[str, Any]:
         "cpu": time.process_time() - cpu,
         "peak_mb": _peak_mb(),
     }
+
+
+def _as_documented(request: dict[str, Any]) -> dict[str, Any]:
+    """Return a request as LiteLLM's documentation writes it; Limner puts the schema into the body itself."""
+    return {**request, **request.pop("extra_body", {})}
 
 
 def _peak_mb() -> float:

@@ -120,7 +120,8 @@ async def score(settings: Settings, encoder: Embedder, *, users: int, seed: int,
         targets = await choose_targets(limner, users=users, seed=seed, skip=skip)
         drafts: dict[str, list[Rollout]] = {}
         async for rollout in limner.rollouts():
-            if rollout.user_id in targets and rollout.item_id is None:
+            target = targets.get(rollout.user_id)
+            if target and rollout.item_id is None and rollout.as_of == target.event.at:
                 drafts.setdefault(rollout.user_id, []).append(rollout)
         store = limner.doors.store
         items = [item async for batch in store.all_items() for item in batch]

@@ -12,12 +12,12 @@ from limner.models import Profile
 from limner.records import Interaction, Item, Record, Usage, content_hash
 
 RECORDS = sorted(
-    (
+    {
         kind
         for home in (models, records)
         for _, kind in inspect.getmembers(home, inspect.isclass)
         if issubclass(kind, Record)
-    ),
+    },
     key=lambda kind: kind.__name__,
 )
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)

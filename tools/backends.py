@@ -36,6 +36,9 @@ class Backend:
     takes_schema: bool
     """Whether it takes a JSON Schema as `response_format`."""
 
+    speaks_openai: bool = False
+    """Whether it is an OpenAI-compatible server, whose request body may be written as it is sent."""
+
 
 def load_litellm() -> Any:
     """Import LiteLLM without network access, telemetry or advice on standard output. Takes seconds."""
@@ -117,6 +120,7 @@ def _resolve(litellm: Any, model: str, settings: ChatSettings, *, ours: bool) ->
             or openai_server
             or bool(litellm.supports_response_schema(model=model))
         ),
+        speaks_openai=openai_server or (model.startswith("hosted_vllm/") and api_base is not None),
     )
 
 

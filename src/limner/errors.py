@@ -147,9 +147,10 @@ class ModelUnavailableError(ModelError):
 
     code = "model_unavailable"
 
-    def __init__(self, model: str, attempts: int, reason: str) -> None:
+    def __init__(self, model: str, attempts: int, reason: str, usage: Usage | None = None) -> None:
         self.model, self.attempts, self.reason = model, attempts, reason
-        super().__init__(model, attempts, reason)
+        self.usage = usage or Usage()
+        super().__init__(model, attempts, reason, usage)
 
     def __str__(self) -> str:
         return (
@@ -171,7 +172,10 @@ class ModelOutputError(ModelError):
         super().__init__(model, reason, text, usage, finish_reason)
 
     def __str__(self) -> str:
-        return f"model={self.model!r} gave no usable answer ({self.reason}): {self.text[:200]!r}"
+        return (
+            f"model={self.model!r} gave no usable answer ({self.reason}): {self.text[:200]!r}; "
+            'try a larger model or `drafting.style = "lexicon"`'
+        )
 
 
 class PriceUnknownError(ModelError):

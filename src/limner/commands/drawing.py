@@ -90,21 +90,35 @@ async def _draw(
     limner: Limner, users: list[str] | None, moment: datetime | None, at_once: int | None, as_json: bool
 ) -> None:
     """Draw and print; users named in the command in its order, everybody as they finish and without keeping them."""
+    from ..agents.publish_profiles import INCOMPLETE
+
     total = len(users) if users is not None else (await limner.counts()).users
     failed: list[Outcome] = []
+    drawn = without_model = 0
     array = JsonArray(order=users) if as_json else None
     with BatchProgress("Drawing", total) as progress:
         async for outcome in limner.profiles(users, as_of=moment, at_once=at_once):
             progress.advance(outcome)
             if outcome.profile is None:
                 failed.append(outcome)
-            elif array:
+                continue
+            drawn += 1
+            without_model += outcome.profile.fingerprint.startswith(INCOMPLETE)
+            if array:
                 array.add(outcome.user_id, outcome.profile.model_dump(mode="json"))
             else:
                 print_profile(outcome.profile, await evidence_titles(limner.doors.store, outcome.profile))
     if array:
         array.close()
+    if without_model:
+        err.print(
+            f"{without_model} of {drawn} portraits lack the model's words, for the reasons in their notes; "
+            "the same command tries again",
+            highlight=False,
+        )
     _report_failures(failed)
+    if drawn and without_model == drawn:
+        raise typer.Exit(1)
 
 
 def pair(
