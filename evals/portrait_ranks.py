@@ -242,14 +242,14 @@ def to_markdown(scored: Sequence[Mapping[str, Any]]) -> str:
     names = [str(result["encoder"]) for result in scored]
     header = ["stage", "critic reward"]
     for name in names:
-        header += [f"percentile rank, {name}", f"NDCG, {name}", f"median, {name}"]
+        header += [f"percentile rank, {name}", f"NDCG, {name}", f"log-rank gain over first draft, {name}"]
     lines = [" | ".join(header), " | ".join("---" for _ in header)]
     for place, row in enumerate(scored[0]["rows"]):
         cells = [str(row["stage"]), _cell(row["reward"])]
         for result in scored:
             of_encoder = result["rows"][place]
             cells += [_cell(of_encoder["percentile_rank"]), _cell(of_encoder["ndcg"])]
-            cells.append(f"{of_encoder['median_rank']:.0f}")
+            cells.append(_cell(of_encoder["log_rank_gain_over_first_draft"]))
         lines.append(" | ".join(cells))
     return "\n".join(f"| {line} |" for line in lines) + "\n"
 
