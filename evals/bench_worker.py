@@ -120,7 +120,7 @@ async def replay(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_documented(request: dict[str, Any]) -> dict[str, Any]:
     """Return a request as LiteLLM's documentation writes it; Limner puts the schema into the body itself."""
-    body = request.pop("extra_body", {})
+    body: dict[str, Any] = request.pop("extra_body", {})
     return request | body
 
 

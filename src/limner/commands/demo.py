@@ -17,7 +17,7 @@ from .progress import BatchProgress, index_progress
 
 _MARK = ".limner-demo"
 _SHOWN = 4
-_USERS = 8
+_USERS = 6
 
 
 def demo(
