@@ -37,7 +37,7 @@ CHILD = """
 import asyncio, json, sys
 from datetime import datetime
 from limner import Limner
-from limner.models import Usage
+from limner.records import Usage
 from limner.settings import load_settings
 from limner.tools.chat import ChatResult
 from limner.tools.scripted import ScriptedChat

@@ -23,7 +23,7 @@ RECORDER = """
 import asyncio, json, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from limner.models import Interaction
+from limner.records import Interaction
 from limner.tools.sql_store import open_store
 
 async def main(folder, url, batches, size):
