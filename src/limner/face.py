@@ -361,58 +361,22 @@ class Limner:
 
     async def prepare(self, progress: Progress | None = None) -> "Drawing":
         """Index items that are not indexed yet and learn the catalogue's phrases; again after items came in."""
+        from .easel import learn_phrases, start_drawing
+
         async with self._preparing:
             if self._drawing is None:
                 if self.doors.chat:  # the first look may hash weights
                     await asyncio.to_thread(getattr, self.doors.chat, "identity")
-                self._drawing = self._start()
+                own_chat = self._given_chat is None
+                self._drawing = start_drawing(
+                    self.doors, self.settings, self._clock, self._stack, own_chat=own_chat
+                )
             if self._items_changed:
                 await self._index(progress)
-                await self._learn(self._drawing)
+                lexicon = await learn_phrases(self.doors.store)
+                self._drawing.deps = replace(self._drawing.deps, lexicon=lexicon)
                 self._items_changed = False
         return self._drawing
-
-    async def _learn(self, drawing: "Drawing") -> None:
-        from .agents.lexicon import Lexicon
-
-        lexicon = Lexicon()
-        async for batch in self.doors.store.all_items():
-            lexicon.learn(batch)
-        drawing.deps = replace(drawing.deps, lexicon=lexicon)
-
-    def _start(self) -> "Drawing":
-        from .agents.audience import Audience
-        from .agents.drawing import Drawing
-        from .agents.lexicon import Lexicon
-        from .agents.state import Deps
-        from .tools.clock import SystemClock
-        from .tools.completion_cache import CachedChat
-
-        doors, settings, drafting = self.doors, self.settings, self.settings.drafting
-        embedded = settings.model.startswith(EMBEDDED) and self._given_chat is None
-        deps = Deps(
-            settings=settings,
-            store=doors.store,
-            catalogue=doors.catalogue,
-            embedder=doors.embedder,
-            chat=doors.chat,
-            budget=self.new_budget(),
-            clock=self._given_clock or SystemClock(),
-            lexicon=Lexicon(),
-            audience=Audience(
-                doors.store,
-                doors.catalogue,
-                size=settings.critic.audience,
-                last=drafting.recent,
-                seed=drafting.seed,
-            ),
-            logprobs=embedded if drafting.logprobs is None else drafting.logprobs,
-            style=drafting.style if drafting.style != "auto" else "lexicon" if embedded else "free",
-        )
-        cached = CachedChat(doors.chat, doors.store) if doors.chat else None
-        if cached:
-            self._stack.push_async_callback(cached.flush)
-        return Drawing(deps, cached, doors.saver, tenant=settings.tenant)
 
     async def _index(self, progress: Progress | None) -> int:
         total, done = (await self.doors.store.counts()).items, 0
@@ -439,7 +403,11 @@ class Limner:
             _EMBEDDED_AT_ONCE if self.settings.model.startswith(EMBEDDED) else self.settings.chat.concurrency
         )
 
-    def _now(self) -> datetime:
+    @property
+    def _clock(self) -> "Clock":
         from .tools.clock import SystemClock
 
-        return (self._given_clock or SystemClock()).now()
+        return self._given_clock or SystemClock()
+
+    def _now(self) -> datetime:
+        return self._clock.now()

@@ -1,0 +1,62 @@
+"""Set up drawing: what the graph may touch, put together from settings and open doors."""
+
+from contextlib import AsyncExitStack
+
+from .agents.audience import Audience
+from .agents.drawing import Drawing
+from .agents.lexicon import Lexicon
+from .agents.state import Deps
+from .doors import Doors
+from .settings import EMBEDDED, Settings
+from .tools.budget import Budget
+from .tools.clock import Clock
+from .tools.completion_cache import CachedChat
+from .tools.store import Store
+
+
+def start_drawing(
+    doors: Doors, settings: Settings, clock: Clock, stack: AsyncExitStack, *, own_chat: bool
+) -> Drawing:
+    """Build the graph around the doors.
+
+    Args:
+        doors: What was opened.
+        settings: How portraits are drawn.
+        clock: What time it is.
+        stack: Keeps the completions that are still to be written when it closes.
+        own_chat: Whether the chat door is the one that `settings.model` names.
+    """
+    drafting = settings.drafting
+    embedded = own_chat and settings.model.startswith(EMBEDDED)
+    style = drafting.style if drafting.style != "auto" else "lexicon" if embedded else "free"
+    deps = Deps(
+        settings=settings,
+        store=doors.store,
+        catalogue=doors.catalogue,
+        embedder=doors.embedder,
+        chat=doors.chat,
+        budget=Budget(settings.budget),
+        clock=clock,
+        lexicon=Lexicon(),
+        audience=Audience(
+            doors.store,
+            doors.catalogue,
+            size=settings.critic.audience,
+            last=drafting.recent,
+            seed=drafting.seed,
+        ),
+        logprobs=embedded if drafting.logprobs is None else drafting.logprobs,
+        style=style,
+    )
+    cached = CachedChat(doors.chat, doors.store) if doors.chat else None
+    if cached:
+        stack.push_async_callback(cached.flush)
+    return Drawing(deps, cached, doors.saver, tenant=settings.tenant)
+
+
+async def learn_phrases(store: Store) -> Lexicon:
+    """Count the phrases of the whole catalogue."""
+    lexicon = Lexicon()
+    async for batch in store.all_items():
+        lexicon.learn(batch)
+    return lexicon
