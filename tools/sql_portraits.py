@@ -6,7 +6,7 @@ Every function runs inside the transaction of the connection it is given and may
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, func, select, true
+from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, func, select, text, true
 
 from ..models import Cue, Pair, Profile, Rollout
 from .sql_tables import cued_events, cues, micros, pairs, profiles, rollouts
@@ -41,6 +41,7 @@ _NEWEST_BY = _NEWEST.where(profiles.c.as_of <= bindparam("as_of", type_=BigInteg
 _last = select(func.coalesce(func.max(profiles.c.version), 0).label("last")).where(*_of_user).subquery()
 _parent = _NEWEST_BY.subquery()
 # One query sees one moment: between two of them another writer could add a version.
+_ONE_PUBLISHER = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _BEFORE = select(_last.c.last, *_parent.c).select_from(_last.outerjoin(_parent, true()))
 _drawn = (
     select(profiles.c.user_id)
@@ -114,6 +115,8 @@ def publish(connection: Connection, tenant: str, profile: Profile, drafts: Seque
     Raises:
         sqlalchemy.exc.IntegrityError: Another writer took the version; run the transaction again.
     """
+    if connection.dialect.name == "postgresql":  # SQLite has one writer; here publishers of a user queue up
+        connection.execute(_ONE_PUBLISHER, {"name": f"{tenant}/{profile.user_id}"})
     key = {"tenant": tenant, "user_id": profile.user_id, "as_of": micros(profile.as_of)}
     before = connection.execute(_BEFORE, key).one()
     if before.fingerprint == profile.fingerprint:
