@@ -13,7 +13,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..commands.common import collect_less
 from ..face import Limner
 from ..settings import ChatSettings, DraftingSettings, Settings
 from .bench_world import invent_histories, invent_items, user_ids
@@ -134,8 +133,7 @@ STEPS: dict[str, Step] = {"fill": fill, "draw": draw, "replay": replay}
 
 
 def main() -> None:
-    """Run the step named by the first argument with the JSON object of the second, collecting as commands do."""
-    collect_less()
+    """Run the step named by the first argument with the JSON object of the second."""
     step, given = sys.argv[1:]
     print(json.dumps(asyncio.run(STEPS[step](json.loads(given)))), flush=True)
 

@@ -10,7 +10,7 @@ import typer
 
 from . import __version__
 from .commands import bench, data, demo, doctor, drawing, models
-from .commands.common import JsonOption, StoreOption, collect_less, fail, shared
+from .commands.common import JsonOption, StoreOption, fail, shared
 from .errors import LimnerError
 
 app = typer.Typer(
@@ -52,7 +52,6 @@ app.add_typer(bench.app, name="bench")
 
 def main() -> None:
     """Run the command line."""
-    collect_less()
     try:
         app()
     except LimnerError as error:  # settings are read before a command's own handling starts

@@ -1,7 +1,6 @@
 """What all commands share: options, output, and how errors end a command."""
 
 import asyncio
-import gc
 import json
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -34,11 +33,6 @@ err = Console(stderr=True)
 """Progress, notes and errors, so that standard output stays a document."""
 
 INTERRUPTED = 130
-
-
-def collect_less() -> None:
-    """Run Python's cycle collector less often: a command allocates much that lives long and few cycles."""
-    gc.set_threshold(20_000, 50, 100)
 
 
 class Shared:
