@@ -1,0 +1,62 @@
+"""What the harness measures: anything that scores a catalogue for users.
+
+A system of one's own needs a `name` and two methods:
+
+    class Newest:
+        name = "newest"
+
+        def fit(self, past: Past) -> None:
+            self.seen_at = np.zeros(past.n_items, dtype=np.float32)
+            np.maximum.at(self.seen_at, past.events.item, past.events.at)
+
+        def score(self, queries: Queries) -> FloatArray:
+            return np.tile(self.seen_at, (len(queries), 1))
+"""
+
+from typing import Protocol, runtime_checkable
+
+from .dataset import FloatArray, IntArray
+from .splits import Answers, Past, Queries
+
+
+class System(Protocol):
+    """Ranks the whole catalogue."""
+
+    name: str
+    """Name in tables; two settings of one system have two names."""
+
+    def fit(self, past: Past) -> None:
+        """Learn from the past; called once, before anything else."""
+        ...
+
+    def score(self, queries: Queries) -> FloatArray:
+        """Score every item for every query, shape `(len(queries), past.n_items)`, higher is better.
+
+        The harness masks histories, breaks no ties in anybody's favour and calls this in batches. A NaN is an
+        error; an item that cannot be scored gets the lowest score, and shares its place with the others.
+        """
+        ...
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A system with something to choose on validation users, called after `fit`."""
+
+    def tune(self, queries: Queries, answers: Answers) -> None:
+        """Choose settings; the users may be test users, their answers here never are."""
+        ...
+
+
+class Rater(Protocol):
+    """Predicts ratings."""
+
+    name: str
+    """Name in tables."""
+
+    def fit(self, past: Past) -> None:
+        """Learn from the past."""
+        ...
+
+    def rate(self, queries: Queries, items: IntArray) -> FloatArray:
+        """Predict the rating that query `i` gives to `items[i]`, shape `(len(queries),)`."""
+        ...
