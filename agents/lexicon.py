@@ -130,18 +130,15 @@ def rank_phrases(
         if not lexicon.common(phrase) and (uses[phrase] > 1 or lexicon.knows(phrase))
     ]
     kept: list[tuple[str, float]] = []
+    said: list[set[str]] = []
     for phrase, weight in sorted(scored, key=lambda entry: (-entry[1], entry[0])):
-        if weight > 0 and not any(_overlap(phrase, better) for better, _ in kept):
+        words = {word.rstrip("s") for word in phrase.split()}  # plurals alike
+        if weight > 0 and not any(words <= better or better <= words for better in said):
             kept.append((phrase, weight))
+            said.append(words)
         if len(kept) == limit:
             break
     return kept
-
-
-def _overlap(phrase: str, better: str) -> bool:
-    """Whether one phrase's words contain the other's, plurals alike."""
-    mine, theirs = ({word.rstrip("s") for word in words.split()} for words in (phrase, better))
-    return mine <= theirs or theirs <= mine
 
 
 def _tidy(label: str) -> str:

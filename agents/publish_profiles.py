@@ -4,12 +4,14 @@ Reads everything; writes `profile` or `pair`. One transaction in the store; a se
 fingerprint changes nothing.
 """
 
+from datetime import datetime
 from typing import TypedDict
 
 import numpy as np
 from langgraph.runtime import Runtime
 
-from ..models import Facet, Pair, Profile, Reason, RecentEvent
+from ..models import Facet, Pair, Profile, ProfileSource, Reason, RecentEvent
+from ..records import Usage
 from ..tools.store import Published
 from .build_case import case_of
 from .case import Case
@@ -29,6 +31,24 @@ class Update(TypedDict, total=False):
 
     profile: Profile
     pair: Pair
+
+
+class _Colophon(TypedDict):
+    """What profiles and pairs say alike about how they were made."""
+
+    user_id: str
+    as_of: datetime
+    language: str
+    source: ProfileSource
+    notes: tuple[str, ...]
+    reward: float | None
+    reward_terms: dict[str, float]
+    usage: Usage
+    model: str | None
+    prompt_versions: dict[str, int]
+    critic_version: str
+    fingerprint: str
+    created_at: datetime
 
 
 async def publish_profiles(state: State, runtime: Runtime[Deps]) -> Update:
@@ -54,29 +74,36 @@ def indexed_facets(profile: Profile) -> list[Facet]:
 
 def _profile_of(deps: Deps, case: Case, state: State) -> Profile:
     best = state["best"]
-    rewards = best.critique.rewards if best.critique else {}
     return Profile(
-        user_id=state["user_id"],
         version=1,
-        as_of=case.as_of,
         text=best.text,
         likes=tuple(facet.text for facet in best.facets if facet.polarity != "dislike"),
         dislikes=tuple(facet.text for facet in best.facets if facet.polarity == "dislike"),
         facets=best.facets,
         claims=best.claims,
         recent=_recent(deps, case),
-        language=case.language,
-        source="model" if best.round >= 0 else "extractive",
-        notes=tuple(dict.fromkeys(state["notes"])),
-        reward=rewards.get("total") if case.has_exam else None,
-        reward_terms={name: value for name, value in rewards.items() if name != "total"},
-        usage=state["spent"],
-        model=best.model if best.round >= 0 else None,
-        prompt_versions=prompt_versions(deps, case),
-        critic_version=critic_version(deps),
-        fingerprint=_fingerprint(deps, state),
-        created_at=deps.clock.now(),
+        **_colophon(deps, case, state),
     )
+
+
+def _colophon(deps: Deps, case: Case, state: State) -> _Colophon:
+    best = state["best"]
+    rewards = best.critique.rewards if best.critique else {}
+    return {
+        "user_id": state["user_id"],
+        "as_of": case.as_of,
+        "language": case.language,
+        "source": "model" if best.round >= 0 else "extractive",
+        "notes": tuple(dict.fromkeys(state["notes"])),
+        "reward": rewards.get("total") if case.has_exam else None,
+        "reward_terms": {name: value for name, value in rewards.items() if name != "total"},
+        "usage": state["spent"],
+        "model": best.model if best.round >= 0 else None,
+        "prompt_versions": prompt_versions(deps, case),
+        "critic_version": critic_version(deps),
+        "fingerprint": _fingerprint(deps, state),
+        "created_at": deps.clock.now(),
+    }
 
 
 def _fingerprint(deps: Deps, state: State) -> str:
@@ -110,27 +137,14 @@ async def _pair_of(deps: Deps, case: Case, state: State) -> Pair:
     assert case.item_side is not None, "only a pair is published as one"
     user, item = best.pair
     vectors = await deps.embedder.embed([user.profile, item.profile])
-    rewards = best.critique.rewards if best.critique else {}
     return Pair(
-        user_id=state["user_id"],
         item_id=case.item_side.item.item_id,
-        as_of=case.as_of,
         user=user,
         item=item,
         affinity=float(np.clip(vectors[0] @ vectors[1], -1.0, 1.0)),
         expected_rating=await _expected_rating(deps, state),
         reasons=await _reasons(deps, best),
-        language=case.language,
-        source="model" if best.round >= 0 else "extractive",
-        notes=tuple(dict.fromkeys(state["notes"])),
-        reward=rewards.get("total") if case.has_exam else None,
-        reward_terms={name: value for name, value in rewards.items() if name != "total"},
-        usage=state["spent"],
-        model=best.model if best.round >= 0 else None,
-        prompt_versions=prompt_versions(deps, case),
-        critic_version=critic_version(deps),
-        fingerprint=_fingerprint(deps, state),
-        created_at=deps.clock.now(),
+        **_colophon(deps, case, state),
     )
 
 

@@ -4,30 +4,16 @@ Reads `drafts`; writes `drafts`, `prompts`, `round`, `spent`, `notes`, `exhauste
 revision.
 """
 
-from typing import TypedDict
-
 from langgraph.runtime import Runtime
 
-from ..records import Message, Usage
 from .build_case import case_of
 from .build_form import form_of
 from .choosing import best_draft
-from .sampling import sample_drafts
-from .state import Deps, Draft, State
+from .sampling import Drafted, sample_drafts
+from .state import Deps, State
 
 
-class Update(TypedDict):
-    """The keys this node may change."""
-
-    drafts: list[Draft]
-    prompts: dict[int, tuple[Message, ...]]
-    round: int
-    spent: Usage
-    notes: list[str]
-    exhausted: bool
-
-
-async def revise_profiles(state: State, runtime: Runtime[Deps]) -> Update:
+async def revise_profiles(state: State, runtime: Runtime[Deps]) -> Drafted:
     """Draft revisions of the best model draft so far."""
     deps = runtime.context
     case = await case_of(deps, state)

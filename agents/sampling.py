@@ -1,9 +1,9 @@
 """Sample several drafts of one request at once."""
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
-from ..records import Usage
+from ..records import Message, Usage
 from ..tools.chat import ChatResult
 from ..tools.structured import read_as
 from .calling import ask, make_request, usage_of
@@ -11,6 +11,17 @@ from .form import DraftRequest, Form
 from .state import Deps, Draft
 
 _SEEDS_PER_ROUND = 1000
+
+
+class Drafted(TypedDict):
+    """The keys that a node which samples drafts may change."""
+
+    drafts: list[Draft]
+    prompts: dict[int, tuple[Message, ...]]
+    round: int
+    spent: Usage
+    notes: list[str]
+    exhausted: bool
 
 
 class Sampled(NamedTuple):

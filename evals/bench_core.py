@@ -253,13 +253,13 @@ def measure_memory(sizes: Sizes, folder: Path, notice: Notice) -> list[Measure]:
     return [growth, few, many]
 
 
-def work(step: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Run one step of `bench_worker` and return what it found.
+def work(step: str, given: Mapping[str, Any], *, module: str = "limner.evals.bench_worker") -> dict[str, Any]:
+    """Run one step of a worker module and return what it found.
 
     Raises:
         MeasurementError: It failed; the message has the last line of what it said.
     """
-    command = [sys.executable, "-m", "limner.evals.bench_worker", step, json.dumps(given)]
+    command = [sys.executable, "-m", module, step, json.dumps(given)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=clean_environment())
     if done.returncode:
         said = done.stderr.strip().splitlines()

@@ -83,6 +83,9 @@ def _listen(asked: list[dict[str, Any]]) -> None:
     from ..tools.backends import load_litellm
 
     litellm = load_litellm()
+    from litellm.integrations.custom_logger import CustomLogger
+
+    litellm.callbacks.append(CustomLogger())  # calls that somebody watches all go through LiteLLM
     send = litellm.acompletion
 
     async def noting(**arguments: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Item, Record
+from .texts import Texts
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
@@ -38,8 +39,8 @@ class Card(Record):
     clock: Literal["timestamps", "order"]
     """Whether events carry moments, or only an order within each user."""
 
-    text_by_model: bool
-    """Whether a language model wrote (part of) the text."""
+    text_by_model: bool | None
+    """Whether a language model wrote (part of) the text; absent if nobody knows."""
 
     notes: tuple[str, ...] = ()
     """Traps and departures worth a line in a report."""
@@ -70,7 +71,10 @@ class Events:
     def take(self, rows: IntArray | NDArray[np.bool_] | slice) -> Self:
         """Return some rows, in the order given."""
         kept = np.arange(len(self))[rows]
-        text = None if self.text is None else tuple(self.text[row] for row in kept)
+        if self.text is None or isinstance(self.text, Texts):
+            text: Sequence[str] | None = None if self.text is None else self.text.take(kept)
+        else:
+            text = tuple(self.text[int(row)] for row in kept.tolist())
         return type(self)(
             user=self.user[kept], item=self.item[kept], at=self.at[kept], rating=self.rating[kept], text=text
         )
@@ -93,6 +97,9 @@ class Dataset:
 
     seed: int
     """Decided the numbering, and the order of events of one user at one moment."""
+
+    boundaries: tuple[int, int] | None = None
+    """Moments from which the publisher's own split validates and tests; absent if it has none."""
 
     @cached_property
     def starts(self) -> IntArray:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..face import Limner
@@ -28,10 +27,10 @@ from ..records import Interaction
 from ..settings import Settings, load_settings
 from ..tools.embedder import Embedder, FloatArray
 from ..tools.late_interaction import mid_ranks, score_items
+from .statistics import intervals
 
 STAGES = ("extractive", "first draft", "best first draft", "best with revisions", "published")
 _FEWEST = 4
-_BOOTSTRAPS = 2000
 
 
 class Target(NamedTuple):
@@ -198,10 +197,8 @@ def interval(values: Sequence[float], *, seed: int = 0) -> Interval:
         >>> interval([2.0, 2.0, 2.0])
         Interval(mean=2.0, low=2.0, high=2.0, n=3)
     """
-    sample: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
-    draws = np.random.default_rng(seed).integers(0, len(sample), size=(_BOOTSTRAPS, len(sample)))
-    low, high = np.percentile(sample[draws].mean(axis=1), [2.5, 97.5])
-    return Interval(float(sample.mean()), float(low), float(high), len(sample))
+    low, high = intervals(np.asarray(values)[:, None], seed=seed)[0].tolist()
+    return Interval(float(np.mean(values)), low, high, len(values))
 
 
 def summarise(ranks: Sequence[Rank]) -> list[dict[str, Any]]:

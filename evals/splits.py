@@ -5,14 +5,13 @@ system can read them, whatever it does. The builders (`leave_one_out`, `global_t
 contains an event at or after its query's `as_of`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
-import numpy as np
-
 from ..records import Item
-from .dataset import Card, Events, FloatArray, IntArray
+from .dataset import Card, Dataset, Events, FloatArray, IntArray
+from .spans import spans
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +69,7 @@ class Queries:
 
     def take(self, queries: IntArray) -> Self:
         """Return some queries, in the order given."""
-        spans = [np.arange(self.starts[query], self.starts[query + 1]) for query in queries]
-        rows = np.concatenate([np.empty(0, dtype=np.int64), *spans])
-        starts = np.concatenate([[0], np.cumsum([len(span) for span in spans], dtype=np.int64)])
+        rows, starts = spans(self.starts[queries], self.starts[queries + 1])
         return type(self)(
             user=self.user[queries], as_of=self.as_of[queries], history=self.history.take(rows), starts=starts
         )
@@ -93,9 +90,7 @@ class Answers:
 
     def take(self, queries: IntArray) -> Self:
         """Return the answers of some queries, in the order given."""
-        spans = [np.arange(self.starts[query], self.starts[query + 1]) for query in queries]
-        rows = np.concatenate([np.empty(0, dtype=np.int64), *spans])
-        starts = np.concatenate([[0], np.cumsum([len(span) for span in spans], dtype=np.int64)])
+        rows, starts = spans(self.starts[queries], self.starts[queries + 1])
         return type(self)(item=self.item[rows], rating=self.rating[rows], starts=starts)
 
 
@@ -126,3 +121,9 @@ class Split:
 
     test: Problem
     """For the table, once."""
+
+    notes: tuple[str, ...] = ()
+    """What was left out, and how much of it."""
+
+    rebuild: "Callable[[Dataset], Split] | None" = field(default=None, repr=False, compare=False)
+    """Splits another data set in the same way, for the canary; absent if a split was made by hand."""

@@ -47,6 +47,19 @@ class Tunable(Protocol):
         ...
 
 
+@runtime_checkable
+class Movable(Protocol):
+    """A system that can answer about a catalogue it was not fitted on, by text alone."""
+
+    def move(self, past: Past) -> None:
+        """Answer about another catalogue from here on; keep what was learned and tuned.
+
+        Args:
+            past: The other catalogue; `past.events` is empty.
+        """
+        ...
+
+
 class Rater(Protocol):
     """Predicts ratings."""
 

@@ -54,6 +54,11 @@ SAMPLES: list[tuple[LimnerError, str, str]] = [
         "items was indexed with encoder 'a', but 'b'",
         "`limner reindex`",
     ),
+    (
+        errors.LeakError("past", "u7", "i3", 12, 10),
+        "user_id='u7' on item_id='i3' at 12 is not before as_of=10",
+        "earlier events only",
+    ),
     (errors.MissingExtraError("torch", "encoders"), "torch", "pip install 'limner[encoders]'"),
 ]
 

@@ -12,6 +12,8 @@ from typing import Any
 from ..errors import WeightsError
 from ..settings import ChatSettings
 from .checksums import revision_of
+from .openai_server import PREFIX as OPENAI_PREFIX
+from .openai_server import is_direct
 from .prices import Price, flat, price_of
 from .weights import weights_path
 
@@ -38,6 +40,9 @@ class Backend:
 
     speaks_openai: bool = False
     """Whether it is an OpenAI-compatible server, whose request body may be written as it is sent."""
+
+    direct: bool = False
+    """Whether it may be asked without LiteLLM; see `openai_server`."""
 
 
 def load_litellm() -> Any:
@@ -110,7 +115,7 @@ def _resolve(litellm: Any, model: str, settings: ChatSettings, *, ours: bool) ->
     elif api_base is not None and not litellm.validate_environment(model)["keys_in_environment"]:
         options["api_key"] = _NO_KEY  # servers without keys accept any, but the OpenAI client insists on one
     rates = settings.price_per_million if ours else None
-    openai_server = model.startswith("openai/") and api_base is not None
+    openai_server = model.startswith(OPENAI_PREFIX) and api_base is not None
     return Backend(
         model=model,
         options=options,
@@ -121,6 +126,7 @@ def _resolve(litellm: Any, model: str, settings: ChatSettings, *, ours: bool) ->
             or bool(litellm.supports_response_schema(model=model))
         ),
         speaks_openai=openai_server or (model.startswith("hosted_vllm/") and api_base is not None),
+        direct=is_direct(litellm, model, options),
     )
 
 

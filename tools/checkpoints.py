@@ -46,15 +46,6 @@ async def open_checkpointer(
         yield saver
 
 
-async def delete_thread(saver: "BaseCheckpointSaver[Any]", thread_id: str) -> int:
-    """Remove a thread's checkpoints and pending writes; return how many checkpoints there were."""
-    found = 0
-    async for _ in saver.alist({"configurable": {"thread_id": thread_id}}):
-        found += 1
-    await saver.adelete_thread(thread_id)
-    return found
-
-
 def _serializer(state_types: Iterable[type]) -> "JsonPlusSerializer":
     from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 

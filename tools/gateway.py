@@ -17,6 +17,7 @@ from .backends import Backend, load_litellm, resolve_backends, revision_suffix
 from .budget import Budget, Reservation
 from .chat import ChatRequest, ChatResult, JsonSchema
 from .clock import Clock, SystemClock
+from .openai_server import ask_server, is_hooked
 from .prices import most_tokens, usage_of_call
 from .prompt import load_prompt
 from .retrying import AttemptFailedError, Failure, classify, retrying
@@ -215,6 +216,12 @@ class LiteLLMChat:
         raise AttemptFailedError(failure)  # out here, so that no error that may hold a key hangs on it
 
     async def _send(self, call: _Call, line: _Line) -> Any:
+        if call.backend.direct and not is_hooked(self._litellm):
+            async with asyncio.timeout(self._settings.timeout):
+                return await ask_server(self._litellm, line.session, call.arguments)
+        return await self._send_by_litellm(call, line)
+
+    async def _send_by_litellm(self, call: _Call, line: _Line) -> Any:
         sending = asyncio.create_task(
             self._litellm.acompletion(
                 **call.arguments,

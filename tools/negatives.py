@@ -87,8 +87,8 @@ async def sample_negatives(
     barred = own | near.twins
     if quotas.popular:
         counts = await store.popular(as_of=as_of, limit=POPULAR_LIMIT)
-        known = set(_indexed(ids, [item for item, _ in counts]))
-        weights = {item: n for item, n in counts if item in known and item not in barred | kinds.keys()}
+        allowed = set(_indexed(ids, [item for item, _ in counts])) - barred - kinds.keys()
+        weights = {item: n for item, n in counts if item in allowed}
         kinds |= dict.fromkeys(_draw_weighted(weights, quotas.popular, rng), "popular")
     filler = _draw_uniform(ids, quotas.total - len(kinds), barred | kinds.keys(), rng)
     kinds |= dict.fromkeys(filler, "random")
@@ -104,8 +104,8 @@ def _share_out(available: int, settings: CriticSettings) -> _Quotas:
 
 def _indexed(ids: Sequence[str], wanted: Collection[str]) -> list[str]:
     """Return those of `wanted` that are in the sorted `ids`, in the order of `wanted`."""
-    places = ((item, bisect_left(ids, item)) for item in wanted)
-    return [item for item, place in places if place < len(ids) and ids[place] == item]
+    size = len(ids)
+    return [item for item in wanted if (place := bisect_left(ids, item)) < size and ids[place] == item]
 
 
 async def _look_around(
@@ -132,8 +132,14 @@ async def _look_around(
 def _take_in_turn(around: Sequence[Sequence[Hit]], twins: Collection[str], wanted: int) -> list[str]:
     """Take each row's nearest, then each row's second nearest, and so on, without repeats."""
     depth = max((len(hits) for hits in around), default=0)
-    ranked = (hits[rank].id for rank in range(depth) for hits in around if rank < len(hits))
-    return list(dict.fromkeys(item for item in ranked if item not in twins))[:wanted]
+    taken: dict[str, None] = {}
+    for rank in range(depth):
+        taken |= dict.fromkeys(
+            hits[rank].id for hits in around if rank < len(hits) and hits[rank].id not in twins
+        )
+        if len(taken) >= wanted:
+            break
+    return list(taken)[:wanted]
 
 
 def _draw_weighted(weights: dict[str, int], wanted: int, rng: np.random.Generator) -> list[str]:

@@ -266,23 +266,24 @@ def leak_penalty(text: str, targets: Sequence[str], known: str) -> float:
     return float(any(not _is_in_a_name(rating, known) for rating in _RATING.finditer(text)))
 
 
-def _forms(title: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def _forms(title: str) -> tuple[str, ...]:
     """Return a title folded, with its article in front and behind; nothing for one too short to tell.
 
     Examples:
         >>> _forms("Matrix, The (1999)"), _forms("The Matrix"), _forms("Up")
-        ([' the matrix ', ' matrix the '], [' the matrix ', ' matrix the '], [])
+        ((' the matrix ', ' matrix the '), (' the matrix ', ' matrix the '), ())
     """
     folded = _fold(title)
     if len(folded) < _SHORTEST_TITLE:
-        return []
+        return ()
     words = folded.split()
     behind = re.search(r",\s*(\w+)\s*(?:\(\d{4}\)\s*)?$", title.casefold())
     if behind and behind[1] in _ARTICLES:
         words = [words[-1], *words[:-1]]
     if words[0] not in _ARTICLES or len(words) == 1:
-        return [folded]
-    return [f" {' '.join(words)} ", f" {' '.join([*words[1:], words[0]])} "]
+        return (folded,)
+    return (f" {' '.join(words)} ", f" {' '.join([*words[1:], words[0]])} ")
 
 
 def _is_in_a_name(rating: re.Match[str], known: str) -> bool:

@@ -1,7 +1,7 @@
 """JSON Schemas that servers with constrained decoding accept."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, TypeGuard
 
@@ -30,7 +30,7 @@ _DROPPED = frozenset(
 _VALUES = frozenset(("enum", "const", "required"))
 
 
-def schema_of(type_: Any, enums: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+def schema_of(type_: Any) -> dict[str, Any]:
     """Return the schema an answer must fit to become a value of this type.
 
     References are inlined and every property is required, in the order of the fields, so that OpenAI's
@@ -39,26 +39,19 @@ def schema_of(type_: Any, enums: Mapping[str, Sequence[str]] | None = None) -> d
 
     Args:
         type_: What pydantic validates: a model, a dataclass, a list of one.
-        enums: Property name to the only strings it (or, for a list, each of its entries) may hold, wherever
-            the property appears.
 
     Raises:
-        ValueError: A property of `enums` does not exist, or has no values; or the type contains itself.
+        ValueError: The type contains itself.
 
     Examples:
         >>> from pydantic import BaseModel
         >>> class Remark(BaseModel):
         ...     text: str
         ...     evidence: list[str] = []
-        >>> schema_of(Remark, {"evidence": ["e1", "e2"]})["properties"]["evidence"]
-        {'items': {'type': 'string', 'enum': ['e1', 'e2']}, 'type': 'array'}
+        >>> schema_of(Remark)["required"]
+        ['text', 'evidence']
     """
     schema: dict[str, Any] = json.loads(_inlined(type_))
-    for name, values in (enums or {}).items():
-        if not values:
-            raise ValueError(f"`enums[{name!r}]` has no values")
-        if not _restrict(schema, name, list(values)):
-            raise ValueError(f"`enums` names {name!r}, which is no property of {type_!r}")
     return schema
 
 
@@ -126,30 +119,3 @@ def _clean_field(key: str, part: Any, defs: Mapping[str, Any], inside: tuple[str
 def _is_open_pattern(key: str, part: Any) -> bool:
     """Whether this is a pattern without both anchors, which llama.cpp refuses."""
     return key == "pattern" and not (part.startswith("^") and part.endswith("$"))
-
-
-def _restrict(node: Any, name: str, values: list[str]) -> bool:
-    """Constrain every property of this name; tell whether there was one."""
-    if is_array(node):
-        return sum(_restrict(part, name, values) for part in node) > 0
-    if not is_object(node):
-        return False
-    found = False
-    for key, part in node.items():
-        if key == "properties" and name in part:
-            part[name] = _with_values(part[name], values)
-            found = True
-        if key == "properties":
-            found = _restrict(list(part.values()), name, values) or found
-        elif key not in _VALUES:
-            found = _restrict(part, name, values) or found
-    return found
-
-
-def _with_values(schema: dict[str, Any], values: list[str]) -> dict[str, Any]:
-    """Put an enum where a schema says string."""
-    if "items" in schema:
-        return {**schema, "items": _with_values(schema["items"], values)}
-    if "anyOf" in schema:
-        return {**schema, "anyOf": [_with_values(part, values) for part in schema["anyOf"]]}
-    return {**schema, "enum": values} if schema.get("type") == "string" else schema

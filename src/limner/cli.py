@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .commands import bench, data, demo, doctor, drawing, models
+from .commands import bench, data, demo, doctor, drawing, evals, models
 from .commands.common import JsonOption, StoreOption, fail, shared
 from .errors import LimnerError
 
@@ -48,6 +48,7 @@ app.add_typer(models.app, name="models")
 app.command("reindex")(data.reindex)
 app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app, name="bench")
+app.add_typer(evals.app, name="eval")
 
 
 def main() -> None:

@@ -20,6 +20,7 @@
     │   └── ChecksumError
     ├── StoreError            the database
     ├── EncoderChangedError   vectors of another encoder
+    ├── LeakError             the future in what a system may see
     └── MissingExtraError     an optional dependency
 
 Each has a stable `code` for logs and for the wire. Arguments equal `__init__`'s, so errors pickle.
@@ -284,6 +285,22 @@ class EncoderChangedError(LimnerError):
         return (
             f"{self.collection} was indexed with encoder {self.indexed!r}, but {self.configured!r} is "
             "configured; run `limner reindex`, or set `embedder` back"
+        )
+
+
+class LeakError(LimnerError):
+    """Something that a system under test may see lies at or after the moment it is asked about."""
+
+    code = "leak"
+
+    def __init__(self, where: str, user_id: str, item_id: str, at: int, as_of: int) -> None:
+        self.where, self.user_id, self.item_id, self.at, self.as_of = where, user_id, item_id, at, as_of
+        super().__init__(where, user_id, item_id, at, as_of)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.where}: the event of user_id={self.user_id!r} on item_id={self.item_id!r} at {self.at} is "
+            f"not before as_of={self.as_of}, or of another user; build from the user's earlier events only"
         )
 
 

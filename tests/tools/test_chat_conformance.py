@@ -13,6 +13,7 @@ from limner.errors import BudgetExceededError
 from limner.evals.loopback_server import Json, LoopbackServer, Reply, fill
 from limner.records import Message
 from limner.settings import BudgetSettings, ChatSettings
+from limner.tools.backends import load_litellm
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatModel, ChatRequest
 from limner.tools.completion_cache import CachedChat
@@ -79,9 +80,9 @@ def _reply(sent: Json) -> Reply:
 
 
 @pytest.fixture(
-    params=["scripted", "cached", "gateway", pytest.param("embedded", marks=pytest.mark.weights)],
+    params=["scripted", "cached", "server", "litellm", pytest.param("embedded", marks=pytest.mark.weights)],
 )
-async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+async def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Subject]:
     """Each chat model in turn."""
     if request.param == "scripted":
         yield Subject(_scripted(), "scripted", [], False)
@@ -89,8 +90,10 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         cached = CachedChat(_scripted(), Nowhere(), linger=0)
         yield Subject(cached.for_subject("user:1"), "scripted", [], False)
         await cached.aclose()
-    elif request.param == "gateway":
+    elif request.param in ("server", "litellm"):
         sent: list[int] = []
+        if request.param == "litellm":  # what is set up in LiteLLM keeps every call there
+            monkeypatch.setattr(load_litellm(), "headers", {"X-Set-Up": "yes"})
 
         def answer(body: Json) -> Reply:
             sent.append(server.at_once)
@@ -156,8 +159,12 @@ async def test_money_limits_allow_what_is_free(subject: Subject) -> None:
 
 
 async def test_structured_answers_fit_their_schema(subject: Subject) -> None:
-    schema = schema_of(Remark, {"evidence": ["e1", "e2"]})
-    schema["properties"]["evidence"]["maxItems"] = 2
+    schema = schema_of(Remark)
+    schema["properties"]["evidence"] = {
+        "type": "array",
+        "items": {"type": "string", "enum": ["e1", "e2"]},
+        "maxItems": 2,
+    }
     asked = replace(ask('Answer in JSON: is "I love it" good or bad?'), json_schema=schema, max_tokens=60)
 
     read = await complete_as(subject.chat, asked, Remark, Budget())

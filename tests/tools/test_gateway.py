@@ -14,6 +14,7 @@ from limner.errors import BudgetExceededError, ModelUnavailableError, PriceUnkno
 from limner.evals.loopback_server import Json, LoopbackServer, Reply, fitting
 from limner.records import Message
 from limner.settings import BudgetSettings, ChatSettings
+from limner.tools.backends import load_litellm
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest
 from limner.tools.clock import Clock, ManualClock
@@ -44,10 +45,14 @@ def clock() -> ManualClock:
     return ManualClock(NOON)
 
 
-@pytest.fixture
-async def make(clock: ManualClock) -> AsyncIterator[Make]:
+@pytest.fixture(params=["directly", "by litellm"])
+async def make(
+    clock: ManualClock, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Make]:
     """Make gateways that are closed when the test ends."""
     made: list[LiteLLMChat] = []
+    if request.param == "by litellm":  # what is set up in LiteLLM keeps every call there
+        monkeypatch.setattr(load_litellm(), "headers", {"X-Set-Up": "yes"})
 
     def gateway(
         server: LoopbackServer, *, model: str = "openai/main", clock: Clock = clock, **settings: Any

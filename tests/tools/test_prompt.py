@@ -39,7 +39,18 @@ EVENTS = [
     Event("e2", 'Tin boat; disliked; wrote: "leaks"'),
 ]
 INPUTS: dict[str, dict[str, Any]] = {
+    "answer_dialogue": {"context": "Ann: likes maps.", "question": "What does Ann like?"},
     "answer_json": {"schema": '{"type": "object"}'},
+    "answer_next": {
+        "context": "- A map of the sea; rated 5 of 5",
+        "options": [Option("A", "An atlas"), Option("B", "A drum")],
+    },
+    "answer_preference": {
+        "context": "Enjoys maps.",
+        "options": [Option("A", "Take an atlas."), Option("B", "Take a drum.")],
+        "question": "What shall I take with me?",
+    },
+    "answer_rating": {"context": "Enjoys maps.", "item": "An atlas", "lowest": 1, "highest": 5},
     "choose_next": {"profile": "Enjoys maps.", "options": [Option("A", "An atlas"), Option("B", "A drum")]},
     "draft_pair": {
         "user_events": EVENTS,
@@ -58,6 +69,7 @@ INPUTS: dict[str, dict[str, Any]] = {
         "language": "en",
     },
     "extract_cues": {"events": EVENTS, "language": "en", "subject": "a person's own entries show"},
+    "judge_profile": {"events": [event.line for event in EVENTS], "profile": "Enjoys maps."},
     "reask_json": {"problem": "`cues`: Field required"},
     "revise_profile": {
         "likes": [Cue("maps of the sea", "e1")],
@@ -68,6 +80,7 @@ INPUTS: dict[str, dict[str, Any]] = {
         "advice": "Say more about boats.",
         "draft": ["Enjoys maps."],
     },
+    "zero_shot_profile": {"events": [event.line for event in EVENTS], "language": "en"},
 }
 
 

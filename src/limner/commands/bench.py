@@ -1,20 +1,18 @@
-"""Commands that measure: `bench core`."""
+"""Commands that measure: `bench core`, `bench eval`."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import LimnerError
 from .common import JsonOption, err, fail, out, print_json, wants_json
 
+if TYPE_CHECKING:
+    from ..evals.bench_core import Report
+
 app = typer.Typer(no_args_is_help=True, help="Measure speed, as ratios within one run.")
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `core` a command of its own."""
 
 
 @app.command("core")
@@ -35,10 +33,7 @@ def core(
 
     Example:  limner bench core --out docs/benchmarks/core.md
     """
-    from rich.table import Table
-
     from ..evals.bench_core import QUICK, Sizes, run_core
-    from ..evals.bench_report import as_markdown, cells
 
     sizes = QUICK if quick else Sizes()
     sizes = replace(sizes, users=users or sizes.users)
@@ -49,6 +44,58 @@ def core(
             report = run_core(sizes, command=" ".join(words), notice=status.update)
     except LimnerError as error:
         fail(error, as_json=as_json)
+    _show(report, page, as_json=as_json)
+
+
+@app.command("eval")
+def evaluation(
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Small sizes, to see that it runs; the goals are not meant for them."),
+    ] = False,
+    repeats: Annotated[
+        int | None, typer.Option("--repeats", min=1, help="Times that each side is measured (default 5).")
+    ] = None,
+    rectools_python: Annotated[
+        Path | None,
+        typer.Option(
+            "--rectools-python",
+            help="Interpreter of an environment with RecTools, to measure it too.",
+        ),
+    ] = None,
+    page: Annotated[Path | None, typer.Option("--out", help="Markdown file to write.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how fast the evaluation harness ranks, measures and draws intervals, and in how much memory.
+
+    Needs no data, no weights and no network. ranx is compared where it is installed.
+
+    Example:  limner bench eval --out docs/benchmarks/eval.md
+    """
+    from ..evals.bench_eval import QUICK, Sizes, run_eval
+
+    sizes = QUICK if quick else Sizes()
+    sizes = replace(sizes, repeats=repeats or sizes.repeats)
+    words = ["limner bench eval", *(["--quick"] if quick else [])]
+    words += [f"--repeats {repeats}"] if repeats else []
+    words += ["--rectools-python PYTHON"] if rectools_python else []
+    as_json = wants_json(as_json)
+    try:
+        with err.status("starting") as status:
+            report = run_eval(
+                sizes, command=" ".join(words), rectools_python=rectools_python, notice=status.update
+            )
+    except LimnerError as error:
+        fail(error, as_json=as_json)
+    _show(report, page, as_json=as_json)
+
+
+def _show(report: "Report", page: Path | None, *, as_json: bool) -> None:
+    """Print a report and write its page."""
+    from rich.table import Table
+
+    from ..evals.bench_report import as_markdown, cells
+
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(as_markdown(report), encoding="utf-8")

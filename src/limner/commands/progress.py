@@ -100,3 +100,33 @@ def import_progress() -> Generator[Callable[["ImportProgress"], None]]:
             bar.update(task, description=name, completed=at.share, rows=at.rows)
 
         yield update
+
+
+class EvaluationProgress:
+    """A bar over the systems of an evaluation, with what is being done."""
+
+    def __init__(self, bar: Progress, suite: str, total: int) -> None:
+        self._bar = bar
+        self._task = bar.add_task(suite, total=total, detail="")
+
+    def notice(self, line: str) -> None:
+        """Show what is being done."""
+        self._bar.update(self._task, detail=line)
+
+    def advance(self) -> None:
+        """Count one finished system."""
+        self._bar.update(self._task, advance=1)
+
+
+@contextmanager
+def evaluation_progress(suite: str, total: int) -> Generator[EvaluationProgress]:
+    """Show a bar over an evaluation."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[detail]}", markup=False),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        yield EvaluationProgress(bar, suite, total)

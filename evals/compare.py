@@ -1,0 +1,219 @@
+"""Compares two results user by user: paired randomisation tests, corrected for how many there are."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..records import Record
+from .results import PerQuery, Values, load_per_query, load_result
+from .statistics import SIGN_FLIPS, holm, paired_test
+
+USUAL = ("ndcg@10", "recall@10", "recall@50", "mrr@10", "accuracy", "mae", "rmse")
+"""Metrics compared where none are named: few, because the correction pays for each."""
+
+
+class NothingToCompareError(InputError):
+    """Two results share no user, or no system could be chosen."""
+
+    code = "nothing_to_compare"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Difference(Record):
+    """What separates two systems in one metric on one data set."""
+
+    dataset: str
+    split: str
+    metric: str
+
+    a: str
+    """First system, the one whose gain is told."""
+
+    b: str
+    """Second system."""
+
+    value_a: float
+    value_b: float
+    """Means over the shared queries."""
+
+    difference: float
+    """`value_a - value_b`."""
+
+    ci: tuple[float, float]
+    """95 % interval of the difference, over users."""
+
+    p: float
+    """Two-sided p-value of the paired randomisation test."""
+
+    p_holm: float
+    """The same, corrected over every row of the comparison (Holm)."""
+
+    n: int
+    """Queries both answered."""
+
+    valid: bool
+    """False if a probe of either run failed."""
+
+
+class _Side(NamedTuple):
+    """One system's values on one data set."""
+
+    path: Path
+    values: PerQuery
+    place: tuple[str, ...]
+    """Suite, data set, split and ties, with the hashes of the data: values are paired only within one."""
+
+    valid: bool
+
+
+class _Pair(NamedTuple):
+    """Two systems on the same questions."""
+
+    a: _Side
+    b: _Side
+
+
+def compare(
+    a: str, b: str, *, metrics: Sequence[str] = (), seed: int = 0, resamples: int = SIGN_FLIPS
+) -> tuple[Difference, ...]:
+    """Compare systems of `a` with systems of `b`, on the data sets they share.
+
+    Where both hold a system of the same name (two runs of one thing), each is compared with its namesake;
+    else every system of one with every system of the other.
+
+    Args:
+        a: A result file, or a folder of them; `#SYSTEM` behind it keeps one system.
+        b: The same.
+        metrics: Which metrics; empty for those of `USUAL` that both have, else for all but those of buckets.
+        seed: For the random swaps.
+        resamples: How many of them.
+
+    Raises:
+        UnknownFormatError: A file is missing or no result.
+        NothingToCompareError: There is nothing in common.
+    """
+    found = [
+        difference
+        for pair in _pairs(_read(a), _read(b))
+        for difference in _differences(pair, metrics, seed=seed, resamples=resamples)
+    ]
+    if not found:
+        raise NothingToCompareError(
+            f"{a!r} and {b!r} share no data set, split and metric of two systems; see the rows of each with "
+            "`limner eval report`"
+        )
+    corrected = holm([difference.p for difference in found])
+    return tuple(
+        difference.model_copy(update={"p_holm": float(p)})
+        for difference, p in zip(found, corrected, strict=True)
+    )
+
+
+def result_files(source: Path) -> tuple[Path, ...]:
+    """Return a result file itself, or all those of a folder.
+
+    Raises:
+        NothingToCompareError: A folder has none.
+    """
+    if not source.is_dir():
+        return (source,)
+    files = tuple(sorted(path for path in source.glob("*.json") if path.with_suffix(".npz").exists()))
+    if not files:
+        raise NothingToCompareError(
+            f"{str(source)!r} holds no results; run `limner eval SUITE --out` there first"
+        )
+    return files
+
+
+def _read(reference: str) -> list[_Side]:
+    source, _, system = reference.partition("#")
+    sides: list[_Side] = []
+    for path in result_files(Path(source)):
+        result = load_result(path)
+        ties = str(result.settings.get("ties", "average"))
+        content = sorted(data.content for data in result.data)
+        splits = {(row.system, row.dataset): row.split for row in result.rows}
+        for values in load_per_query(path):
+            split = splits.get((values.system, values.dataset))
+            if split is not None and system in ("", values.system):
+                place = (result.suite, values.dataset, split, ties, *content)
+                sides.append(_Side(path.resolve(), values, place, result.valid))
+    if not sides:
+        raise NothingToCompareError(f"{reference!r} holds no values of users of such a system")
+    return sides
+
+
+def _pairs(first: Sequence[_Side], second: Sequence[_Side]) -> list[_Pair]:
+    pairs: dict[frozenset[tuple[Path, str, str]], _Pair] = {}
+    for a in first:
+        for b in second:
+            ends = frozenset((side.path, side.values.system, side.values.dataset) for side in (a, b))
+            if a.place == b.place and len(ends) == 2:
+                pairs.setdefault(ends, _Pair(a, b))
+    namesakes = [pair for pair in pairs.values() if pair.a.values.system == pair.b.values.system]
+    return namesakes or list(pairs.values())
+
+
+def _differences(pair: _Pair, metrics: Sequence[str], *, seed: int, resamples: int) -> Iterator[Difference]:
+    ours, theirs = pair.a.values, pair.b.values
+    rows_a, rows_b = _shared(ours, theirs)
+    for name in _chosen([name for name in ours.values if name in theirs.values], metrics):
+        a, b = _applying(ours.values[name][rows_a], theirs.values[name][rows_b])
+        if not len(a):
+            continue
+        test = paired_test(a, b, seed=seed, resamples=resamples)
+        yield Difference(
+            dataset=ours.dataset,
+            split=pair.a.place[2],
+            metric=name,
+            a=ours.system,
+            b=theirs.system,
+            value_a=float(a.mean(dtype=np.float64)),
+            value_b=float(b.mean(dtype=np.float64)),
+            difference=float(test.difference),
+            ci=(float(test.low), float(test.high)),
+            p=float(test.p_value),
+            p_holm=1.0,
+            n=len(a),
+            valid=pair.a.valid and pair.b.valid,
+        )
+
+
+def _chosen(shared: Sequence[str], metrics: Sequence[str]) -> list[str]:
+    if metrics:
+        return [name for name in shared if name in metrics]
+    usual = [name for name in USUAL if name in shared]
+    return usual or [name for name in shared if " | " not in name]
+
+
+def _applying(a: Values, b: Values) -> tuple[Values, Values]:
+    """Keep the queries to which a metric applies on both sides."""
+    both = ~(np.isnan(a) | np.isnan(b))
+    return a[both], b[both]
+
+
+def _shared(a: PerQuery, b: PerQuery) -> tuple[list[int], list[int]]:
+    """Return the rows of the queries both answered; a user's queries are paired in their order."""
+    places = _places(b)
+    pairs = [(row, places[key]) for key, row in _places(a).items() if key in places]
+    return [row for row, _ in pairs], [row for _, row in pairs]
+
+
+def _places(values: PerQuery) -> Mapping[tuple[str, int], int]:
+    """Return the row of each user's first, second… query."""
+    times: defaultdict[str, int] = defaultdict(int)
+    found: dict[tuple[str, int], int] = {}
+    for row, user in enumerate(values.users.tolist()):
+        found[user, times[user]] = row
+        times[user] += 1
+    return found

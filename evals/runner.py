@@ -1,0 +1,228 @@
+"""Runs a suite over data sets and systems: one result file each, finished ones skipped.
+
+A result's file name carries the hash of everything that decides its outcome (`Result.key`), so a run that was
+killed goes on where it stopped, and a changed option, data file or line of code is a new run.
+"""
+
+import multiprocessing
+import re
+import time
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import LimnerError, SettingsError
+from ..records import content_hash
+from .bench_core import machine_facts
+from .provenance import code_hash, file_hashes, spec_hash, versions
+from .results import Measured, Result, SystemCost, load_result, save_result
+from .rows import rows_of
+from .suite import Checking, Suite, Task
+from .workspace import Workspace
+
+SUITES = {
+    "sequential": "sequential:Sequential",
+    "transfer": "transfer:Transfer",
+    "rating": "rating:Rating",
+    "qa": "qa:Qa",
+    "profile": "profile:Profiles",
+    "cost": "cost:CostSuite",
+}
+
+
+class Planned(NamedTuple):
+    """One file that a run makes."""
+
+    suite: str
+    task: Task
+    key: str
+    path: Path
+    command: str
+
+    @property
+    def finished(self) -> bool:
+        """Whether the very same run already left its result."""
+        try:
+            return load_result(self.path).key == self.key and self.path.with_suffix(".npz").exists()
+        except LimnerError:
+            return False
+
+
+class Done(NamedTuple):
+    """How one planned file ended: a result, or the error that stopped it."""
+
+    planned: Planned
+    result: Result | None
+    error: LimnerError | None
+    skipped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What was asked for."""
+
+    suite: str
+    data: tuple[Path, ...]
+    systems: tuple[str, ...]
+    """Specs; empty for the suite's own."""
+
+    out: Path
+    task: Task
+    """A task with everything but its system and data."""
+
+    command: str
+    jobs: int = 1
+    fresh: bool = False
+    """Run again what is finished."""
+
+
+def load_suite(name: str) -> Suite:
+    """Return a suite by its name.
+
+    Raises:
+        SettingsError: There is none of this name.
+    """
+    if name not in SUITES:
+        raise SettingsError("suite", f"{name!r} is unknown; the suites are {', '.join(SUITES)}")
+    module, _, kind = SUITES[name].partition(":")
+    suite: Suite = getattr(import_module(f".suites.{module}", package=__package__), kind)()
+    return suite
+
+
+def plan(run: Run) -> tuple[Planned, ...]:
+    """Return every file that a run makes, without making any.
+
+    Raises:
+        SettingsError: There is nothing to measure on, no such suite, or a spec or option cannot be.
+        UnknownFormatError: A data folder is missing.
+    """
+    suite = load_suite(run.suite)
+    if suite.together and len(run.data) < 2:
+        raise SettingsError("--data", f"suite `{run.suite}` needs two or more: the first is fitted on")
+    if not run.data:
+        raise SettingsError("--data", f"suite `{run.suite}` needs one or more folders")
+    groups = [run.data] if suite.together else [(folder,) for folder in run.data]
+    systems = tuple(dict.fromkeys(run.systems or suite.default_systems))
+    tasks = [replace(run.task, system=spec, data=group) for group in groups for spec in systems]
+    if isinstance(suite, Checking):
+        for task in tasks:
+            suite.check(task)
+    return tuple(_planned(run, task) for task in tasks)
+
+
+def execute(run: Run) -> Generator[Done]:
+    """Make what is planned; yields each result as it is there, and goes on past a system's typed error."""
+    waiting: list[Planned] = []
+    for planned in plan(run):
+        if not run.fresh and planned.finished:
+            yield Done(planned, load_result(planned.path), None, skipped=True)
+        else:
+            waiting.append(planned)
+    yield from _each(run.jobs, waiting)
+
+
+def _each(jobs: int, waiting: Sequence[Planned]) -> Iterator[Done]:
+    if jobs <= 1 or len(waiting) <= 1:
+        yield from map(_make, waiting)
+        return
+    quiet = [
+        item._replace(task=replace(item.task, workspace=_silenced(item.task.workspace))) for item in waiting
+    ]
+    # A forked child of a process with threads (onnxruntime, BLAS) may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=min(jobs, len(quiet)), mp_context=context) as pool:
+        futures = [pool.submit(_make, item) for item in quiet]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _make(planned: Planned) -> Done:
+    """Measure, and save."""
+    started, clock = datetime.now(UTC), time.perf_counter()
+    suite, task = load_suite(planned.suite), planned.task
+    try:
+        data, probes = suite.guard(task)
+        measured = suite.measure(task)
+    except LimnerError as error:
+        return Done(planned, None, error)
+    result = Result(
+        suite=planned.suite,
+        command=planned.command,
+        key=planned.key,
+        settings=_settings(task),
+        rows=rows_of(measured, seed=task.seed),
+        probes=tuple(probes),
+        valid=all(probe.passed for probe in probes),
+        data=tuple(data),
+        cost=tuple(_cost(part) for part in measured),
+        notes=tuple(dict.fromkeys(note for part in measured for note in part.notes)),
+        versions=versions(),
+        machine=machine_facts(),
+        started=started,
+        seconds=time.perf_counter() - clock,
+    )
+    save_result(result, measured, planned.path)
+    return Done(planned, result, None)
+
+
+def _planned(run: Run, task: Task) -> Planned:
+    hashes = [sorted(file_hashes(folder).items()) for folder in task.data]
+    facts = _settings(task) | {"models": _models(task), "system_file": spec_hash(task.system)}
+    key = content_hash(run.suite, sorted(facts.items(), key=lambda fact: fact[0]), hashes, code_hash())
+    names = [run.suite, *(folder.name.partition(".")[0] for folder in task.data), task.split, task.system]
+    name = "--".join(_slug(part) for part in names)[:120]
+    return Planned(run.suite, task, key, run.out / f"{name}--{key[:8]}.json", run.command)
+
+
+def _settings(task: Task) -> dict[str, Any]:
+    """Return the options that decide a result, with the models that answer; no path of the machine."""
+    settings = task.workspace.settings
+    return {
+        "system": task.system,
+        "data": [folder.name for folder in task.data],
+        "split": task.split,
+        "users": task.users,
+        "seed": task.seed,
+        "ties": task.ties,
+        "options": dict(sorted(task.options.items())),
+        "chat_model": settings.model,
+        "encoder": settings.embedder,
+    }
+
+
+def _models(task: Task) -> str:
+    """Return a hash of Limner's own settings, but for where it keeps things."""
+    return content_hash(
+        task.workspace.settings.model_dump_json(exclude={"store", "models_dir", "database_url", "chroma_url"})
+    )
+
+
+def _cost(part: Measured) -> SystemCost:
+    return SystemCost(system=part.system, dataset=part.dataset, cost=part.cost)
+
+
+def _silenced(workspace: Workspace) -> Workspace:
+    """Return a workspace that can be sent to another process."""
+    return replace(workspace, notice=_say_nothing)
+
+
+def _say_nothing(_: str) -> None:
+    pass
+
+
+def _slug(words: str) -> str:
+    """Return words as a part of a file's name.
+
+    Examples:
+        >>> _slug("seqknn:window=10,decay=0.7 + mine/new.py::Newest")
+        'seqknn-window-10-decay-0.7-mine-new.py-Newest'
+    """
+    return re.sub(r"[^\w.]+", "-", words).strip("-")

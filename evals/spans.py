@@ -1,0 +1,27 @@
+"""Rows of several stretches at once, without a loop over them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .dataset import IntArray
+
+
+class Spans(NamedTuple):
+    """Rows of several stretches, one after the other."""
+
+    rows: IntArray
+    starts: IntArray
+    """Where each stretch begins in `rows`, and their end."""
+
+
+def spans(first: IntArray, end: IntArray) -> Spans:
+    """Return the rows of `first[i]` up to, not including, `end[i]`.
+
+    Examples:
+        >>> spans(np.array([4, 9]), np.array([6, 10]))
+        Spans(rows=array([4, 5, 9]), starts=array([0, 2, 3]))
+    """
+    starts = np.concatenate([[0], np.cumsum(end - first)]).astype(np.int64)
+    shift = np.repeat(first - starts[:-1], end - first)
+    return Spans(shift + np.arange(len(shift)), starts)

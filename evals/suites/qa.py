@@ -1,0 +1,186 @@
+"""The suite `qa`: what a chat model answers that is given nothing, the raw history or a portrait.
+
+A system here is what the model is given (see `conditions`). On interactions the next item is asked for among four
+and the rating is guessed; on PrefEval and LoCoMo their own questions are asked. Every condition is asked the same
+questions, so that conditions compare pairwise. Options and items are described, never named by id.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ...errors import SettingsError
+from ...records import Usage
+from ...settings import NO_MODEL
+from ...tools.prompt import load_prompt
+from ..answering import Questioner, open_questioner
+from ..conditions import Condition, QaOptions, contexts_for, read_condition, read_qa_options
+from ..dataset import FloatArray
+from ..encoding import Encoding
+from ..grading import Answered
+from ..locomo import DIALOGUES
+from ..next_item import NextItemQuestions, describe_items
+from ..prefeval import QUESTIONS
+from ..prepared import OPTIONS, prepare
+from ..questions import Choice, arrange
+from ..rating_questions import Guesses, ShownScale, guess_ratings, scale_of
+from ..results import Cost, DataCard, Measured, Probe, Values
+from ..splits import Past, Problem
+from ..suite import Task
+from ..waiting import wait_for
+from ..workspace import Workspace
+from .locomo import guard_locomo, measure_locomo
+from .prefeval import guard_prefeval, measure_prefeval
+
+NEXT_ITEM = load_prompt("answer_next")
+
+
+class Qa:
+    """Multiple choice, ratings and short answers by a chat model."""
+
+    name = "qa"
+    together = False
+    default_systems = ("nothing", "history", "profile")
+    """All three are always needed to judge one."""
+
+    def measure(self, task: Task) -> Sequence[Measured]:
+        """Ask every question of one data set in one condition."""
+        [folder] = task.data
+        if task.workspace.settings.model == NO_MODEL:
+            raise SettingsError("model", "is `none`, and the suite `qa` needs a chat model that answers")
+        condition, options = read_condition(task.system, task.workspace), read_qa_options(task, OPTIONS)
+        if (folder / QUESTIONS).exists():
+            return [measure_prefeval(task, folder, condition, options)]
+        if (folder / DIALOGUES).exists():
+            return [measure_locomo(task, folder, condition, options)]
+        prepared = prepare(task, folder)
+        asked = _measure(task.workspace, prepared.split.past, prepared.test, condition, options, task.seed)
+        return [
+            Measured(
+                system=condition.name,
+                dataset=prepared.dataset.card.name,
+                split=prepared.split.name,
+                users=[prepared.dataset.user_ids[int(user)] for user in prepared.test.queries.user.tolist()],
+                per_query=asked.values,
+                whole=asked.whole,
+                cost=asked.cost,
+                notes=(*prepared.notes, *asked.notes),
+            )
+        ]
+
+    def guard(self, task: Task) -> tuple[Sequence[DataCard], Sequence[Probe]]:
+        """Return the card of the data, and what the probes found in it."""
+        [folder] = task.data
+        options = read_qa_options(task, OPTIONS)
+        if (folder / QUESTIONS).exists():
+            return guard_prefeval(task, folder, options)
+        if (folder / DIALOGUES).exists():
+            return guard_locomo(folder)
+        prepared = prepare(task, folder)
+        return [prepared.data], prepared.probes
+
+
+class Asked(NamedTuple):
+    """What one condition answered."""
+
+    values: dict[str, Values]
+    whole: dict[str, float]
+    cost: Cost
+    notes: tuple[str, ...]
+
+
+def next_item_questions(
+    past: Past, problem: Problem, *, seed: int, vectors: FloatArray | None = None
+) -> tuple[list[int], list[Choice]]:
+    """Return which queries are asked about, and their questions with the options arranged.
+
+    Args:
+        past: What is popular and what goes together.
+        problem: Histories and what came next.
+        seed: Draws wrong options and places.
+        vectors: Unit vectors of the catalogue, to find near options by text; absent to find them by users.
+    """
+    made = list(NextItemQuestions(past, seed=seed, vectors=vectors).make(problem))
+    return [ix for ix, _ in made], list(arrange((question for _, question in made), seed))
+
+
+def _measure(
+    workspace: Workspace, past: Past, problem: Problem, condition: Condition, options: QaOptions, seed: int
+) -> Asked:
+    scale = scale_of(past.events.rating)
+    told = contexts_for(condition, past, problem.queries, scale, workspace)
+    vectors = None
+    if options.near == "text":
+        vectors = Encoding(workspace.settings.embedder, workspace).encode_items(past.items)
+    places, questions = next_item_questions(past, problem, seed=seed, vectors=vectors)
+    started = time.perf_counter()
+
+    async def ask() -> tuple[Answered, Guesses]:
+        settings = workspace.settings.model_copy(update={"store": workspace.folder / "answers"})
+        async with open_questioner(settings, notice=workspace.notice) as questioner:
+            chosen = await questioner.choose(
+                NEXT_ITEM,
+                questions,
+                [told.contexts[place] for place in places],
+                condition=condition.name,
+                rotations=options.rotations,
+            )
+            return chosen, await _guess(questioner, past, problem, scale, told.contexts, condition.name)
+
+    chosen, guessed = wait_for(ask())
+    usage = Usage.total((told.usage, *chosen.usage, *guessed.usage))
+    cost = Cost(
+        fit_seconds=told.seconds,
+        score_seconds=time.perf_counter() - started,
+        queries=len(problem.queries),
+        usage=usage,
+    )
+    values = {name: _spread(column, places, len(problem.queries)) for name, column in chosen.values.items()}
+    values["rating_mae"] = np.abs(guessed.ratings - _first_ratings(problem)).astype(np.float64)
+    left_out = len(problem.queries) - len(questions)
+    notes = (
+        [f"{left_out} queries had no next-item question (no text, too few wrong options)"] if left_out else []
+    )
+    notes += told.notes
+    notes += [f"next item: {note}" for note in chosen.notes] + [f"rating: {note}" for note in guessed.notes]
+    whole = {f"chance {name}": value for name, value in chosen.chance.items()}
+    return Asked(values, whole, cost, tuple(f"{condition.name}: {note}" for note in notes))
+
+
+async def _guess(
+    questioner: Questioner,
+    past: Past,
+    problem: Problem,
+    scale: ShownScale | None,
+    contexts: Sequence[str],
+    label: str,
+) -> Guesses:
+    """Guess the rating of each query's next item, where it has one."""
+    actual = _first_ratings(problem)
+    rated = np.flatnonzero(~np.isnan(actual))
+    if scale is None or scale.levels < 2 or not len(rated):
+        return Guesses(np.full(len(actual), np.nan, dtype=np.float32), (), ())
+    queries, answers = problem.queries, problem.answers
+    guesses = await guess_ratings(
+        questioner,
+        scale,
+        [past.user_ids[int(user)] for user in queries.user[rated].tolist()],
+        describe_items(past.items, answers.item[answers.starts[rated]]),
+        [contexts[place] for place in rated.tolist()],
+        label=f"{label}, ratings",
+    )
+    return guesses._replace(ratings=_spread(guesses.ratings, rated.tolist(), len(actual)).astype(np.float32))
+
+
+def _first_ratings(problem: Problem) -> FloatArray:
+    """Return the rating of each query's first answer; NaN where there is none."""
+    return problem.answers.rating[problem.answers.starts[:-1]]
+
+
+def _spread(column: Values, places: Sequence[int], size: int) -> Values:
+    """Put values at their queries, NaN elsewhere."""
+    spread = np.full(size, np.nan)
+    spread[list(places)] = column
+    return spread

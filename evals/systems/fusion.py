@@ -1,0 +1,303 @@
+"""Late fusion: a weighted sum of the z-scores of any systems, its weights fitted on validation users.
+
+Plain mixing of normalised signals beats aligning them (https://arxiv.org/abs/2604.22195). A part that earns nothing
+on users that did not choose its weight is dropped, so that noise costs nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, PositiveInt
+
+from ...records import Record, Usage
+from ..dataset import FloatArray, IntArray
+from ..metrics import Values, measure
+from ..places import Places, place
+from ..ranking import Spending
+from ..splits import Answers, Past, Problem, Queries
+from ..system import System, Tunable
+
+Weights = NDArray[np.float64]
+"""Shares of the parts, shape `(parts,)`, together 1."""
+
+STEPS = (0.2, 0.1, 0.05)
+"""Shares moved from one part to another, coarse to fine."""
+
+SURE = 1.5
+"""Standard errors that a gain must exceed."""
+
+EDGES = (5, 10, 20)
+"""Longest histories of the buckets but the last."""
+
+BLOCK = 512
+"""Queries whose scores are held at once."""
+
+
+class FusionOptions(Record):
+    """How weights are fitted."""
+
+    by: Literal["none", "history"] = "none"
+    """`history`: other weights for users with other lengths of history, where that pays."""
+
+    deep: NonNegativeFloat = 0.3
+    """Weight of the share of the log-rank that is saved, beside NDCG@10: moves places that NDCG does not see."""
+
+    users: PositiveInt = 2000
+    """Validation users at most that decide."""
+
+    cells: PositiveInt = 60_000_000
+    """Scores at most that are kept while fitting, 4 bytes each; fewer users if need be."""
+
+
+class Fitting(NamedTuple):
+    """What the weights are fitted on."""
+
+    parts: FloatArray
+    """z-scores, shape `(parts, Q, n_items)`."""
+
+    problem: Problem
+    """Validation users with their answers."""
+
+    deep: float
+    """As in the options."""
+
+    def take(self, rows: IntArray) -> "Fitting":
+        """Keep some queries."""
+        return Fitting(self.parts[:, rows], self.problem.take(rows), self.deep)
+
+    def halves(self) -> "tuple[Fitting, Fitting]":
+        """Split the queries; both share memory with the whole."""
+        odd = np.arange(len(self.problem.queries)) % 2
+        one, two = (self.problem.take(np.flatnonzero(odd == side)) for side in (0, 1))
+        return Fitting(self.parts[:, ::2], one, self.deep), Fitting(self.parts[:, 1::2], two, self.deep)
+
+    def value(self, weights: Weights) -> Values:
+        """Return what every query gains from some weights, shape `(Q,)`."""
+        _, n_queries, n_items = self.parts.shape
+        scores = np.zeros((n_queries, n_items), dtype=np.float32)
+        for part in np.flatnonzero(weights):
+            scores += self.parts[part] * np.float32(weights[part])
+        places = place(scores, self.problem)
+        value: Values = measure(places, cutoffs=(10,))["ndcg@10"] + self.deep * _saved(places)
+        return value
+
+
+class Fusion:
+    """Mixes systems.
+
+    Args:
+        systems: At least one; fitted and tuned here.
+        options: How weights are fitted.
+        notice: Takes a line when weights are known.
+    """
+
+    def __init__(
+        self,
+        systems: Sequence[System],
+        options: FusionOptions | None = None,
+        notice: Callable[[str], None] | None = None,
+    ) -> None:
+        if not systems:
+            raise ValueError("`systems` is empty; a fusion needs at least one")
+        self.systems = tuple(systems)
+        self.options = options or FusionOptions()
+        even = np.full(len(systems), 1 / len(systems))
+        self._edges: tuple[int, ...] = EDGES if self.options.by == "history" else ()
+        self.weights: tuple[Weights, ...] = (even,) * (len(self._edges) + 1)
+        self.name = " + ".join(system.name for system in self.systems)
+        if self.options.by == "history":
+            self.name = f"fusion:by=history + {self.name}"
+        self._notice = notice
+        self._seed = 0
+
+    @property
+    def chosen(self) -> Mapping[str, object]:
+        """The weights in use, by bucket, in the order of the parts, and what the parts chose."""
+        found: dict[str, object] = {
+            bucket: dict(zip((part.name for part in self.systems), weights.round(3).tolist(), strict=True))
+            for bucket, weights in zip(self._buckets(), self.weights, strict=True)
+        }
+        parts = {part.name: getattr(part, "chosen", None) for part in self.systems}
+        return found | {name: chosen for name, chosen in parts.items() if chosen}
+
+    @property
+    def usage(self) -> Usage:
+        """What the parts' models cost so far."""
+        return sum((part.usage for part in self.systems if isinstance(part, Spending)), Usage())
+
+    def fit(self, past: Past) -> None:
+        """Fit every part."""
+        self._seed = past.seed
+        for system in self.systems:
+            system.fit(past)
+
+    def tune(self, queries: Queries, answers: Answers) -> None:
+        """Tune every part, then the weights on some of the same users."""
+        for system in self.systems:
+            if isinstance(system, Tunable):
+                system.tune(queries, answers)
+        if len(self.systems) == 1:
+            return
+        fitting = self._fitting(Problem(queries=queries, answers=answers))
+        whole = climb(fitting, earning_parts(fitting))
+        bucket = self._bucket_of(fitting.problem.queries)
+        self.weights = tuple(
+            weights_of_bucket(fitting.take(np.flatnonzero(bucket == number)), whole) if self._edges else whole
+            for number in range(len(self.weights))
+        )
+        if self._notice is not None:
+            self._notice(f"{self.name}: weights {self.chosen}")
+
+    def score(self, queries: Queries) -> FloatArray:
+        """Add up weighted z-scores; a part without weight is not asked."""
+        table = np.stack(self.weights)[self._bucket_of(queries)].astype(np.float32)
+        blocks = [
+            self._score_block(queries.take(rows), table[rows])
+            for rows in np.array_split(np.arange(len(queries)), max(1, -(-len(queries) // BLOCK)))
+        ]
+        return np.concatenate(blocks)
+
+    def _score_block(self, queries: Queries, table: FloatArray) -> FloatArray:
+        asked = [place for place in range(len(self.systems)) if table[:, place].any()] or [0]
+        scores = z_scores(self.systems[asked[0]].score(queries), queries) * table[:, asked[0], None]
+        for place_ in asked[1:]:
+            scores += z_scores(self.systems[place_].score(queries), queries) * table[:, place_, None]
+        return scores
+
+    def _fitting(self, problem: Problem) -> Fitting:
+        first = problem.take(np.arange(1))
+        n_items = self.systems[0].score(first.queries).shape[1]
+        most = max(1, min(self.options.users, self.options.cells // (n_items * len(self.systems))))
+        rows = np.random.default_rng(self._seed).permutation(len(problem.queries))[:most]
+        some = problem.take(rows)
+        parts = np.empty((len(self.systems), len(rows), n_items), dtype=np.float32)
+        for start in range(0, len(rows), BLOCK):
+            block = some.queries.take(np.arange(start, min(start + BLOCK, len(rows))))
+            for number, system in enumerate(self.systems):
+                parts[number, start : start + BLOCK] = z_scores(system.score(block), block)
+        return Fitting(parts, some, self.options.deep)
+
+    def _bucket_of(self, queries: Queries) -> IntArray:
+        return np.searchsorted(np.array(self._edges, dtype=np.int64), np.diff(queries.starts))
+
+    def _buckets(self) -> list[str]:
+        if not self._edges:
+            return ["weights"]
+        upto = [f"weights, history up to {edge}" for edge in self._edges]
+        return [*upto, f"weights, history over {self._edges[-1]}"]
+
+
+def z_scores(scores: FloatArray, queries: Queries) -> FloatArray:
+    """Bring each query's scores to mean 0 and deviation 1 over the items that are not in its history.
+
+    Equal scores become 0, and minus infinity becomes the lowest finite score of its row.
+    """
+    finite = np.isfinite(scores)
+    if not finite.all():
+        lowest = np.where(finite, scores, np.inf).min(axis=1, keepdims=True)
+        scores = np.where(finite, scores, np.where(np.isfinite(lowest), lowest, 0)).astype(np.float32)
+    new = np.ones(scores.shape, dtype=np.float32)
+    new[np.repeat(np.arange(len(queries)), np.diff(queries.starts)), queries.history.item] = 0
+    count = np.maximum(new.sum(axis=1, dtype=np.float64), 1)
+    mean = np.einsum("qi,qi->q", scores, new, dtype=np.float64) / count
+    centred = scores - mean[:, None].astype(np.float32)
+    deviation = np.sqrt(np.einsum("qi,qi,qi->q", centred, centred, new, dtype=np.float64) / count)
+    flat = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)
+    factor = np.where(flat, 0, 1 / np.where(flat, 1, deviation)).astype(np.float32)
+    unit: FloatArray = centred * factor[:, None]
+    return unit
+
+
+def climb(fitting: Fitting, parts: IntArray) -> Weights:
+    """Move shares between some parts as long as the mean value grows, from the best of even shares and one part."""
+    corners = np.eye(len(fitting.parts))[parts]
+    best, value = _best(fitting, [corners.mean(axis=0), *corners])
+    for step in STEPS:
+        moved = True
+        while moved:
+            moved = False
+            for giver, taker in permutations(parts.tolist(), 2):
+                share = min(step, best[giver])
+                if share <= 0:
+                    continue
+                trial = best.copy()
+                trial[giver] -= share
+                trial[taker] += share
+                if (found := float(fitting.value(trial).mean())) > value:
+                    best, value, moved = trial, found, True
+    return best
+
+
+def earning_parts(fitting: Fitting) -> IntArray:
+    """Return the parts that earn something on users that did not choose their weight.
+
+    Weights are fitted on each half of the users and tried on the other, with a part and without it. The part
+    that earns least goes if it earns less than `SURE` standard errors, until none does.
+    """
+    parts: IntArray = np.arange(len(fitting.parts))
+    one, two = fitting.halves()
+    if min(len(one.problem.queries), len(two.problem.queries)) == 0:
+        return parts
+    while len(parts) > 1:
+        fitted = ((climb(one, parts), two), (climb(two, parts), one))
+        full = np.concatenate([other.value(weights) for weights, other in fitted])
+        gains = [
+            _sure(
+                full
+                - np.concatenate([other.value(_without(part, weights, parts)) for weights, other in fitted])
+            )
+            for part in parts.tolist()
+        ]
+        if min(gains) > 0:
+            break
+        parts = parts[parts != parts[int(np.argmin(gains))]]
+    return parts
+
+
+def weights_of_bucket(fitting: Fitting, whole: Weights) -> Weights:
+    """Return a bucket's own weights where they surely earn more than those of all, tried as `earning_parts` does."""
+    parts = np.flatnonzero(whole)
+    one, two = fitting.halves()
+    if len(parts) < 2 or min(len(one.problem.queries), len(two.problem.queries)) == 0:
+        return whole
+    fitted = ((climb(one, parts), two), (climb(two, parts), one))
+    gains = np.concatenate([other.value(weights) - other.value(whole) for weights, other in fitted])
+    return climb(fitting, parts) if _sure(gains) > 0 else whole
+
+
+def _saved(places: Places) -> Values:
+    """Return the share of the log-rank that is saved, shape `(Q,)`: 1 for the first place, 0 for the last.
+
+    The mean over the places that tied items may take, not the log of the middle one: spreading ties by chance
+    would seem to gain.
+    """
+    most = int(places.candidates.max(initial=1))
+    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, most + 1)))])
+    mean = (logs[places.better + places.tied + 1] - logs[places.better]) / (places.tied + 1)
+    longest = np.log(np.maximum(places.candidates, 2))
+    answers = np.maximum(np.diff(places.starts), 1)
+    saved: Values = 1 - np.bincount(places.query, weights=mean, minlength=len(places)) / answers / longest
+    return saved
+
+
+def _best(fitting: Fitting, tried: Sequence[Weights]) -> tuple[Weights, float]:
+    values = [float(fitting.value(weights).mean()) for weights in tried]
+    place_ = int(np.argmax(values))
+    return tried[place_], values[place_]
+
+
+def _without(part: int, weights: Weights, parts: IntArray) -> Weights:
+    """Take a part's share away; even shares of the others if it had everything."""
+    rest = np.where(np.arange(len(weights)) == part, 0, weights)
+    if rest.sum() <= 0:
+        rest = np.isin(np.arange(len(weights)), parts[parts != part]).astype(np.float64)
+    shares: Weights = rest / rest.sum()
+    return shares
+
+
+def _sure(gains: Values) -> float:
+    """Return the mean of paired gains less `SURE` standard errors."""
+    return float(gains.mean() - SURE * gains.std() / np.sqrt(len(gains)))

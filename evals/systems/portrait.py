@@ -1,0 +1,181 @@
+"""P: portraits in words, scored by the vectors of their sentences; and what they must be compared with."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from ...models import Profile
+from ...records import Item, Record, Usage
+from ..dataset import FloatArray
+from ..encoding import Encoding, label_of
+from ..moments import moment_of
+from ..options import named, read_options
+from ..painters import EXTRACTIVE, LoopPainter, Painter, ZeroShotPainter
+from ..pooling import score_late
+from ..portrait_ranks import liked_texts
+from ..portraits import Portraits, asked_at
+from ..splits import Past, Queries
+from ..studio import Wanted
+from ..system import System
+from ..workspace import Workspace
+
+if TYPE_CHECKING:
+    from ...tools.chat import ChatModel
+
+Form = Literal["late", "whole"]
+
+_CANDIDATES = 20
+
+
+class PortraitOptions(Record):
+    """Who writes portraits, and how they score items."""
+
+    encoder: str = ""
+    """`minilm`, `sentence-transformers/FOLDER`, or a LiteLLM embedding model; absent for the configured one."""
+
+    writer: str = EXTRACTIVE
+    """`extractive`, or a LiteLLM model string such as `limner/smollm2-135m`."""
+
+    form: Form = "late"
+    """`late`: a vector a liked sentence, pooled by a soft maximum; `whole`: all of them as one text."""
+
+
+class ZeroShotOptions(PortraitOptions):
+    """Who describes people in one plain completion, and how that scores items."""
+
+    writer: str = ""
+    """A LiteLLM model string; absent for the configured model."""
+
+
+def make_profile(options: Mapping[str, str], workspace: Workspace) -> System:
+    """Return the system `profile`: Limner's portraits."""
+    chosen = read_options(PortraitOptions, "profile", options)
+    return PortraitSystem("profile", chosen, workspace, LoopPainter(chosen.writer))
+
+
+def make_zero_shot(options: Mapping[str, str], workspace: Workspace) -> System:
+    """Return the system `zero-shot`: one plain completion instead of the loop."""
+    chosen = read_options(ZeroShotOptions, "zero-shot", options)
+    chosen = chosen.model_copy(update={"writer": chosen.writer or workspace.settings.model})
+    return PortraitSystem("zero-shot", chosen, workspace, ZeroShotPainter(chosen.writer))
+
+
+def make_random_profile(options: Mapping[str, str], workspace: Workspace) -> System:
+    """Return the system `random-profile`: the portrait of somebody else, as of the same moment."""
+    chosen = read_options(PortraitOptions, "random-profile", options)
+    return RandomPortraitSystem("random-profile", chosen, workspace, LoopPainter(chosen.writer))
+
+
+class PortraitSystem:
+    """Scores items by what a portrait says the user likes.
+
+    Args:
+        name: Name in a spec.
+        options: As given; they complete the name in tables.
+        workspace: Where portraits and vectors are kept.
+        painter: How portraits come about.
+        chat: A model to use in place of every one that is named.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: PortraitOptions,
+        workspace: Workspace,
+        painter: Painter,
+        *,
+        chat: "ChatModel | None" = None,
+    ) -> None:
+        encoder = options.encoder or workspace.settings.embedder
+        self.name = named(name, options.model_copy(update={"encoder": label_of(encoder)}))
+        self.portraits = Portraits(workspace, painter=painter, chat=chat)
+        self._form: Form = options.form
+        self._encoding = Encoding(encoder, workspace)
+        self._notice = workspace.notice
+        self._temperature = workspace.settings.critic.temperature
+        self._items: Sequence[Item] = ()
+
+    def fit(self, past: Past) -> None:
+        """Encode the catalogue; nobody is drawn before somebody asks."""
+        self._items = past.items
+        self.portraits.fit(past)
+        self._encoding.encode_items(past.items)
+
+    def score(self, queries: Queries) -> FloatArray:
+        """Score every item; a user without a portrait scores all alike."""
+        profiles = self.profiles(queries)
+        if missing := sum(profile is None for profile in profiles):
+            self._notice(f"{self.name}: {missing} of {len(profiles)} users have nothing to draw from")
+        matrix = self._encoding.encode_items(self._items)
+        vectors = profile_vectors(profiles, self._encoding, form=self._form)
+        return score_late(vectors, matrix, temperature=self._temperature)
+
+    @property
+    def usage(self) -> Usage:
+        """What the portraits cost when they were drawn."""
+        return self.portraits.usage
+
+    def profiles(self, queries: Queries) -> list[Profile | None]:
+        """Return each query's portrait; `None` where there is nothing to draw from."""
+        return self.portraits.draw(queries)
+
+
+class RandomPortraitSystem(PortraitSystem):
+    """Scores items by the portrait of another user: what a portrait's form alone gives."""
+
+    _past: Past
+
+    def fit(self, past: Past) -> None:
+        """Remember who there is."""
+        super().fit(past)
+        self._past = past
+
+    def profiles(self, queries: Queries) -> list[Profile | None]:
+        """Return a portrait of somebody else for each query."""
+        clock, ids = self._past.card.clock, self._past.user_ids
+        others = [draw_other(self._past, user, at) for user, at in asked_at(queries)]
+        wanted = [
+            None if other is None else Wanted(ids[other.user], moment_of(other.as_of, clock))
+            for other in others
+        ]
+        drawn = iter(self.portraits.draw_users([entry for entry in wanted if entry is not None]))
+        return [None if entry is None else next(drawn) for entry in wanted]
+
+
+class Other(NamedTuple):
+    """Somebody else, at a moment."""
+
+    user: int
+    as_of: int
+    """Right behind what the past holds of this user before the question."""
+
+
+def draw_other(past: Past, user: int, as_of: int) -> Other | None:
+    """Draw somebody else who had done something before a moment; the past's seed and the user decide who.
+
+    Returns:
+        The other; `None` if none of 20 candidates had done anything.
+    """
+    rng = np.random.default_rng([past.seed % 2**63, user])
+    for candidate in rng.integers(len(past.user_ids), size=_CANDIDATES).tolist():
+        span = slice(*np.searchsorted(past.events.user, [candidate, candidate + 1]).tolist())
+        before = past.events.at[span][past.events.at[span] < as_of]
+        if candidate != user and len(before):
+            return Other(int(candidate), int(before.max()) + 1)
+    return None
+
+
+def profile_vectors(
+    profiles: Sequence[Profile | None], encoding: Encoding, *, form: Form = "late"
+) -> list[FloatArray]:
+    """Return the vectors that each portrait scores items by, shape `(F_u, D)`; F = 0 without a portrait."""
+    return encoding.encode_each([_texts(profile, form) for profile in profiles])
+
+
+def _texts(profile: Profile | None, form: Form) -> list[str]:
+    """Return the sentences about what the user likes, then all of them as one; or the last alone."""
+    if profile is None or not profile.facets:
+        return []
+    texts = liked_texts(profile.facets)
+    return texts if form == "late" else texts[-1:]

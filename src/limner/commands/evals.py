@@ -1,0 +1,374 @@
+"""Commands that evaluate: `eval SUITE`, `eval compare`, `eval systems`, `eval data`, `eval report`."""
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ..errors import LimnerError, SettingsError
+from .common import INTERRUPTED, JsonOption, StoreOption, err, fail, out, print_json, settings_for, wants_json
+
+if TYPE_CHECKING:
+    from ..evals.results import Result
+    from ..evals.runner import Done, Run
+    from ..evals.suite import Task
+
+app = typer.Typer(
+    no_args_is_help=True, help="Measure systems and portraits, with intervals and probes for leaks."
+)
+
+_NAME_WIDTH, _CELL_WIDTH = 26, 24
+"""Columns of text that a system's name and a value with its interval take in a table."""
+
+DataOption = Annotated[
+    list[Path], typer.Option("--data", metavar="DIR", help="Folder or file of a data set; repeatable.")
+]
+SystemOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--system",
+        metavar="SPEC",
+        help="NAME[:key=value,…], several joined by ' + ', or FILE.py::Class; repeatable (default: the suite's own).",
+    ),
+]
+UsersOption = Annotated[int | None, typer.Option("--users", min=1, help="Test users drawn (default: all).")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Decides everything drawn at random.")]
+SplitOption = Annotated[
+    Literal["leave-one-out", "global-time"], typer.Option("--split", help="How the future is taken apart.")
+]
+TiesOption = Annotated[
+    Literal["average", "optimistic", "pessimistic"],
+    typer.Option("--ties", help="Anything but average reproduces other people's tables, and is labelled."),
+]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of results.")]
+JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Systems measured at once, a process each.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Further options of the suite; repeatable."),
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume/--no-resume", help="Skip what is finished, or run everything again.")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would run and what is finished; run nothing.")
+]
+
+
+def _suite(name: str) -> Callable[..., None]:
+    """Make the command of one suite."""
+
+    def command(
+        data: DataOption,
+        system: SystemOption = None,
+        users: UsersOption = None,
+        seed: SeedOption = 0,
+        split: SplitOption = "leave-one-out",
+        ties: TiesOption = "average",
+        out_folder: OutOption = Path("results"),
+        jobs: JobsOption = 1,
+        options: SetOption = None,
+        resume: ResumeOption = True,
+        dry_run: DryRunOption = False,
+        store: StoreOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        given = {"split": split, "users": users, "seed": seed, "ties": ties}
+        as_json = wants_json(as_json)
+        try:
+            task = _task(given, options or [], store)
+            run = _asked(name, data, system or [], task, out_folder, jobs=jobs, fresh=not resume)
+            _dry_run(run, as_json) if dry_run else _run(run, as_json)
+        except LimnerError as error:
+            fail(error, as_json=as_json)
+
+    return command
+
+
+SUITES = {
+    "sequential": "What will each user choose next, out of the whole catalogue?\n\n"
+    "Example:  limner eval sequential --data beauty/ --system seqknn --system mine.py::Mine --out results",
+    "transfer": "Fit on the first data set, ask on the others, without any of their ids.\n\n"
+    "Example:  limner eval transfer --data games/ --data office/ --system history --out results",
+    "rating": "Which rating will each user give?\n\n"
+    "Example:  limner eval rating --data movies/ --split global-time --out results",
+    "qa": "Can a chat model answer for a user, given nothing, the raw history or a portrait?\n\n"
+    "Example:  limner eval qa --data office/ --users 100 --out results",
+    "profile": "Are portraits grounded, specific, short and in the user's language?\n\n"
+    "Example:  limner eval profile --data office/ --users 100 --out results",
+    "cost": "Calls, tokens, seconds and money a user and a recommendation, against quality.\n\n"
+    "Example:  limner eval cost --data office/ --system seqknn --system history --out results",
+}
+for _suite_name, _help in SUITES.items():
+    app.command(_suite_name, help=_help)(_suite(_suite_name))
+
+
+@app.command("compare")
+def compare(
+    a: Annotated[str, typer.Argument(help="Result file or folder, `#SYSTEM` behind it for one system.")],
+    b: Annotated[str, typer.Argument(help="The same.")],
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", help="Metric to compare; repeatable (default: the usual ones)."),
+    ] = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare results user by user: paired randomisation tests, Holm-corrected over every row printed.
+
+    Example:  limner eval compare results#seqknn results#popularity --metric ndcg@10
+    """
+    from rich.table import Table
+
+    as_json = wants_json(as_json)
+    try:
+        from ..evals.compare import compare as compare_results
+        from ..evals.report_markdown import number
+
+        with err.status("comparing"):
+            found = compare_results(a, b, metrics=metric or (), seed=seed)
+    except LimnerError as error:
+        fail(error, as_json=as_json)
+    if as_json:
+        return print_json([each.model_dump(mode="json") for each in found])
+    pairs: dict[str, Table] = {}
+    for each in found:
+        invalid = "" if each.valid else " (INVALID: a probe failed)"
+        title = f"{each.dataset}, {each.split}{invalid}\nA: {each.a}\nB: {each.b}"
+        columns = ("metric", "A", "B", "A - B [95 %]", "p", "p, Holm", "n")
+        table = pairs.setdefault(title, Table(*columns, title=title, title_justify="left"))
+        gain = f"{number(each.difference)} [{number(each.ci[0])}, {number(each.ci[1])}]"
+        values = [number(each.value_a), number(each.value_b), gain, f"{each.p:.4f}", f"{each.p_holm:.4f}"]
+        table.add_row(each.metric, *values, f"{each.n:,}")
+    for table in pairs.values():
+        out.print(table)
+
+
+@app.command("systems")
+def systems(as_json: JsonOption = False) -> None:
+    """List systems and their options."""
+    as_json = wants_json(as_json)
+    from ..evals.registry import describe
+
+    described = describe()
+    if as_json:
+        return print_json([_plain(each) for each in described])
+    for each in described:
+        out.print(each, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("data")
+def data(
+    folders: Annotated[list[Path], typer.Argument(help="Folders or files of data sets.")],
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the card of a data set: source, terms, counts, traps.
+
+    Example:  limner eval data beauty/
+    """
+    from rich.table import Table
+
+    as_json = wants_json(as_json)
+    cards: list[dict[str, Any]] = []
+    try:
+        from ..evals.load import load
+        from ..evals.provenance import data_card
+
+        for folder in folders:
+            with err.status(f"reading {folder.name}"):
+                cards.append(data_card(folder, load(folder, seed=seed).card).model_dump(mode="json"))
+    except LimnerError as error:
+        fail(error, as_json=as_json)
+    if as_json:
+        return print_json(cards)
+    for entry in cards:
+        table = Table(show_header=False)
+        for name, value in {**entry["card"], "content": entry["content"]}.items():
+            table.add_row(name, _words(value))
+        out.print(table)
+
+
+@app.command("report")
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of results.")],
+    rollouts: Annotated[
+        Path | None,
+        typer.Option("--rollouts", help="Log of drafts (`limner export rollouts`), to show its rewards."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write `report.md` and a self-contained `report.html` beside the results.
+
+    Example:  limner eval report results
+    """
+    as_json = wants_json(as_json)
+    try:
+        from ..evals.report import read_report, write_report
+
+        with err.status("drawing"):
+            read = read_report(folder, rollouts)
+            pages = write_report(read, folder)
+    except LimnerError as error:
+        fail(error, as_json=as_json)
+    if as_json:
+        return print_json({"valid": read.valid, "files": [str(path) for path in pages]})
+    for path in pages:
+        out.print(f"written to {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _task(given: dict[str, Any], options: list[str], store: Path | None) -> "Task":
+    """Return a task with everything but its system and data."""
+    from ..evals.suite import Task
+    from ..evals.workspace import Workspace
+
+    settings = settings_for(store)
+    workspace = Workspace(
+        folder=settings.store / "evals", seed=given["seed"], settings=settings, notice=_say_nothing
+    )
+    return Task(system="", data=(), options=_pairs(options), workspace=workspace, **given)
+
+
+def _asked(
+    suite: str, data: list[Path], systems: list[str], task: "Task", folder: Path, *, jobs: int, fresh: bool
+) -> "Run":
+    from ..evals.runner import Run
+
+    return Run(
+        suite=suite,
+        data=tuple(data),
+        systems=tuple(systems),
+        out=folder,
+        task=task,
+        command=_command_line(),
+        jobs=jobs,
+        fresh=fresh,
+    )
+
+
+def _run(run: "Run", as_json: bool) -> None:
+    from dataclasses import replace
+
+    from ..evals.runner import execute, plan
+    from .progress import evaluation_progress
+
+    done: list[Done] = []
+    try:
+        with evaluation_progress(run.suite, len(plan(run))) as bar:
+            workspace = replace(run.task.workspace, notice=bar.notice)
+            for each in execute(replace(run, task=replace(run.task, workspace=workspace))):
+                done.append(each)
+                bar.advance()
+                _tell(each)
+    except KeyboardInterrupt:
+        err.print("Interrupted; everything finished so far is saved. Continue with the same command.")
+        raise typer.Exit(INTERRUPTED) from None
+    results = [each.result for each in done if each.result]
+    _print(results, run.out, as_json, [each for each in done if each.error])
+    if len(results) < len(done) or not all(result.valid for result in results):
+        raise typer.Exit(1)
+
+
+def _tell(done: "Done") -> None:
+    """Say on standard error how one system ended."""
+    name = " ".join([done.planned.task.system, "on", *(path.name for path in done.planned.task.data)])
+    if done.error is not None:
+        err.print(f"[bold red]{done.error.code}[/]: ", end="")
+        err.print(f"{name}: {done.error}", markup=False, highlight=False, soft_wrap=True)
+    elif done.skipped:
+        err.print(
+            f"{name}: finished before, skipped", style="dim", markup=False, highlight=False, soft_wrap=True
+        )
+    if done.result and not done.result.valid:
+        failed = ", ".join(probe.name for probe in done.result.probes if not probe.passed)
+        err.print(f"INVALID: {name}: failed probes: {failed}", style="bold red", markup=False, soft_wrap=True)
+
+
+def _print(results: "list[Result]", folder: Path, as_json: bool, failed: "list[Done]") -> None:
+    from rich.table import Table
+
+    from ..evals.report import sections_of, unmeasured
+    from ..evals.report_markdown import tables
+
+    if as_json:
+        errors = [
+            {"system": each.planned.task.system, "code": each.error.code, "message": str(each.error)}
+            for each in failed
+            if each.error
+        ]
+        return print_json(
+            {
+                "results": [result.model_dump(mode="json") for result in results],
+                "errors": errors,
+                "out": str(folder),
+            }
+        )
+    for section in sections_of(results):
+        first = next(iter(tables(section)))
+        shown = 1 + max(1, (out.width - _NAME_WIDTH) // _CELL_WIDTH)
+        table = Table(title=section.place.title, title_justify="left")
+        for head in first.head[:shown]:
+            table.add_column(head, overflow="fold")
+        for line in first.lines:
+            table.add_row(*(cell.replace(" n=", "\nn=") for cell in line[:shown]))
+        out.print(table)
+    for note in unmeasured(results):
+        out.print(note, markup=False, highlight=False, soft_wrap=True)
+    out.print(
+        f"results in {folder}; `limner eval report {folder}` makes pages of them",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _dry_run(run: "Run", as_json: bool) -> None:
+    from ..evals.runner import plan
+
+    planned = plan(run)
+    if as_json:
+        return print_json(
+            [
+                {
+                    "system": each.task.system,
+                    "data": [str(path) for path in each.task.data],
+                    "file": str(each.path),
+                }
+                | {"finished": each.finished}
+                for each in planned
+            ]
+        )
+    for each in planned:
+        state = "finished" if each.finished and not run.fresh else "to run"
+        out.print(f"{state:9} {each.path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not (key and equals):
+            raise SettingsError("--set", f"{word!r} is not KEY=VALUE")
+        found[key] = value
+    return found
+
+
+def _command_line() -> str:
+    """Return what was typed, for whoever repeats it."""
+    return shlex.join(["limner", *sys.argv[1:]])
+
+
+def _plain(value: Any) -> Any:
+    """Return what a registry tells as JSON can hold it."""
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+
+
+def _words(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "\n".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]  # JSON
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _say_nothing(_: str) -> None:
+    pass

@@ -1,0 +1,160 @@
+"""The commands under `limner eval`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from limner.cli import app
+
+ROW = {"system", "dataset", "split", "metric", "value", "ci", "n", "seed"}
+
+
+def limner(*words: str | Path) -> Result:
+    return CliRunner().invoke(app, ["eval", *map(str, words)])
+
+
+def document(ended: Result) -> Any:
+    assert ended.exit_code == 0, ended.output
+    return json.loads(ended.stdout)
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> Path:
+    """Twenty users who walk five steps along a ring of ten items, each from another place."""
+    folder = tmp_path / "ring"
+    folder.mkdir()
+    lines = [
+        {"user_id": f"u{user}", "item_ids": [f"i{(user + step) % 10}" for step in range(5)]}
+        for user in range(20)
+    ]
+    items = [{"item_id": f"i{number}", "title": f"Thing {number}"} for number in range(10)]
+    (folder / "sequences.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    return folder
+
+
+@pytest.fixture
+def results(ring: Path) -> Path:
+    """A folder with results of two systems."""
+    names = ("--system", "popularity", "--system", "bigram")
+    assert limner("sequential", "--data", ring, *names, "--out", "results").exit_code == 0
+    return Path("results")
+
+
+def test_json_holds_rows_probes_and_where_the_files_are(ring: Path) -> None:
+    found = document(
+        limner("sequential", "--data", ring, "--system", "bigram", "--seed", "3", "--out", "new", "--json")
+    )
+
+    [result] = found["results"]
+    assert (found["errors"], found["out"]) == ([], "new")
+    assert result["suite"] == "sequential"
+    assert {frozenset(row) for row in result["rows"]} == {frozenset(ROW)}
+    assert {row["seed"] for row in result["rows"]} == {3}
+    assert {"name", "passed", "value", "limit"} <= set(result["probes"][0])
+    assert json.loads(next(Path("new").glob("*.json")).read_text()) == result
+
+
+def test_the_table_shows_value_and_n(ring: Path) -> None:
+    ended = limner("sequential", "--data", ring, "--system", "bigram", "--out", "results")
+
+    assert ended.exit_code == 0
+    assert "1.000 [1.000, 1.000]" in ended.stdout.replace("\u00a0", " ")
+    assert "n=20" in ended.stdout
+
+
+def test_a_dry_run_tells_what_is_left_to_do_and_does_nothing(ring: Path, results: Path) -> None:
+    before = sorted(results.iterdir())
+    names = ("--system", "bigram", "--system", "seqknn")
+
+    planned = document(limner("sequential", "--data", ring, *names, "--out", results, "--dry-run", "--json"))
+
+    assert [(each["system"], each["finished"]) for each in planned] == [("bigram", True), ("seqknn", False)]
+    assert sorted(results.iterdir()) == before
+    told = limner("sequential", "--data", ring, *names, "--out", results, "--dry-run").stdout
+    assert [line.split()[0] for line in told.splitlines()] == ["finished", "to"]
+
+
+def test_a_leak_ends_with_1_and_says_so(ring: Path) -> None:
+    items = [{"item_id": f"i{number}", "title": "The same old thing"} for number in range(10)]
+    (ring / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+
+    ended = limner("sequential", "--data", ring, "--system", "bigram", "--out", "results")
+
+    assert ended.exit_code == 1
+    assert "INVALID: bigram on ring: failed probes: near-duplicate-target" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("sequential", "--data", "nowhere"), "unknown_format", "does not exist"),
+        (("sequential", "--data", "ring", "--system", "bigrma"), "settings", "did you mean `bigram`"),
+        (("sequential", "--data", "ring", "--set", "cold"), "settings", "not KEY=VALUE"),
+        (("sequential", "--data", "ring", "--split", "global-time"), "settings", "has only an order"),
+        (("transfer", "--data", "ring"), "settings", "the first is fitted on"),
+        (("compare", "nowhere", "nowhere"), "unknown_format", "cannot be read"),
+        (("report", "ring"), "nothing_to_compare", "limner eval SUITE --out"),
+        (("data", "nowhere"), "unknown_format", "nowhere"),
+    ],
+)
+def test_what_is_wrong_is_told_by_type(ring: Path, words: tuple[str, ...], code: str, said: str) -> None:
+    ended = limner(*words)
+
+    assert ended.exit_code == 1
+    assert code in ended.stderr
+    assert said in ended.stderr.replace("\n", " ")
+    assert "Traceback" not in ended.output
+
+
+def test_compare_prints_and_gives_json(results: Path) -> None:
+    words = ("compare", f"{results}#bigram", f"{results}#popularity", "--metric", "recall@5")
+
+    [found] = document(limner(*words, "--json"))
+
+    # The bigram is always right; popularity ties six items: 1 - 5/6.
+    assert (found["a"], found["b"], found["n"]) == ("bigram", "popularity", 20)
+    assert found["difference"] == pytest.approx(1 / 6)
+    assert found["p"] < 0.001
+    assert ".1667" in limner(*words).stdout
+
+
+def test_systems_are_listed_with_their_options() -> None:
+    listed = {each["name"]: each for each in document(limner("systems", "--json"))}
+
+    assert {"popularity", "bigram", "seqknn", "bm25", "history", "id-order", "fusion"} <= set(listed)
+    assert "popularity" in [option["name"] for option in listed["bigram"]["options"]]
+    assert "seqknn" in limner("systems").stdout
+
+
+def test_a_data_sets_card_is_shown(ring: Path) -> None:
+    [found] = document(limner("data", ring, "--json"))
+
+    assert (found["card"]["name"], found["card"]["users"], found["card"]["events"]) == ("ring", 20, 100)
+    assert set(found["files"]) == {"items.jsonl", "sequences.jsonl"}
+    assert "ring" in limner("data", ring).stdout
+
+
+def test_a_report_is_written_beside_the_results(results: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra `evals` is not installed")
+
+    found = document(limner("report", results, "--json"))
+
+    assert found == {"valid": True, "files": ["results/report.md", "results/report.html"]}
+    assert "| bigram |" in (results / "report.md").read_text(encoding="utf-8")
+    assert (results / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_what_is_not_applicable_is_said(ring: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in ring.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+
+    ended = limner("transfer", "--data", ring, "--data", other, "--system", "bigram", "--out", "results")
+
+    assert ended.exit_code == 0, ended.output
+    assert "bigram: not applicable: it knows items only by their ids." in ended.stdout

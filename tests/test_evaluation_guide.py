@@ -1,0 +1,120 @@
+"""The promises of the evaluation guide, kept."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from limner.cli import app
+from limner.evals.splits import Answers, Problem, Queries
+
+
+@pytest.fixture
+def guide(root: Path) -> str:
+    return (root / "docs" / "evaluation.md").read_text(encoding="utf-8")
+
+
+def blocks(text: str, kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Path:
+    """Twenty users who walk round a ring of ten items, each from another place."""
+    folder = tmp_path / "office"
+    folder.mkdir()
+    lines = [
+        {"user_id": f"u{user}", "item_ids": [f"i{(user + step) % 10}" for step in range(5)]}
+        for user in range(20)
+    ]
+    items = [{"item_id": f"i{number}", "title": f"Thing {number}"} for number in range(10)]
+    (folder / "sequences.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    return folder
+
+
+def test_every_command_and_option_named_exists(guide: str) -> None:
+    commands: Any = get_command(app)  # Typer's own type hides that it is a group
+    evals = commands.commands["eval"].commands
+    lines = [line for block in blocks(guide, "") for line in block.splitlines() if line.startswith("limner ")]
+    lines += re.findall(r"`(limner eval [^`]+)`", guide)
+    assert lines
+
+    for line in lines:
+        words = line.partition("#")[0].split()[2:]
+        if words[0] == "SUITE":
+            continue
+        known = {name for parameter in evals[words[0]].params for name in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, line
+    for option in re.findall(r"^\| `(--[a-z-]+)", guide, flags=re.MULTILINE):
+        assert any(option in parameter.opts for parameter in evals["sequential"].params), option
+
+
+def test_the_suites_named_are_the_suites(guide: str) -> None:
+    from limner.evals.runner import SUITES
+
+    [table] = re.findall(r"## Suites\n(.*?)\n\n", guide + "\n", flags=re.DOTALL) or [guide]
+    named = re.findall(r"^\| `([a-z]+)` \|", guide, flags=re.MULTILINE)
+
+    assert table
+    assert named[: len(SUITES)] == list(SUITES)
+
+
+def test_the_system_of_your_own_runs_alone_and_in_a_fusion(
+    guide: str, office: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [newest] = [block for block in blocks(guide, "python") if "class Newest" in block]
+    (tmp_path / "mine.py").write_text(newest)
+    names = ["--system", "mine.py::Newest", "--system", "popularity + mine.py::Newest"]
+
+    done = CliRunner().invoke(
+        app, ["eval", "sequential", "--data", str(office), *names, "--out", "results", "--json"]
+    )
+
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert [result["valid"] for result in document["results"]] == [True, True]
+    systems = {row["system"] for result in document["results"] for row in result["rows"]}
+    assert "newest" in systems
+    assert len(systems) == 2
+
+
+def test_the_lines_about_metrics_run(guide: str) -> None:
+    [metric] = [block for block in blocks(guide, "python") if "place(" in block]
+    nothing = np.empty(0, dtype=np.int64)
+    from limner.evals.dataset import Events
+
+    history = Events(user=nothing, item=nothing, at=nothing, rating=np.empty(0, dtype=np.float32))
+    queries = Queries(user=np.array([0]), as_of=np.array([1]), history=history, starts=np.array([0, 0]))
+    answers = Answers(
+        item=np.array([2]), rating=np.array([np.nan], dtype=np.float32), starts=np.array([0, 1])
+    )
+    problem = Problem(queries=queries, answers=answers)
+    names: dict[str, Any] = {"scores": np.array([[0.1, 0.2, 0.3]], dtype=np.float32), "problem": problem}
+
+    exec(compile(metric, "evaluation.md", "exec"), names)  # noqa: S102  # our own text
+
+    assert (names["first"], names["values"]["recall@1"].tolist()) == (1.0, [1.0])
+
+
+def test_links_lead_somewhere(guide: str, root: Path) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)", guide):
+        assert (root / "docs" / target).exists(), target
+
+
+def test_the_inspect_tasks_named_exist_with_their_parameters(guide: str) -> None:
+    pytest.importorskip("inspect_ai", reason="the extra `evals` is not installed")
+    import inspect
+
+    from limner.evals import inspect_tasks
+
+    lines = re.findall(r"^inspect eval limner/(\w+) (.*)$", guide, flags=re.MULTILINE)
+    assert [name for name, _ in lines] == ["next_item", "prefeval"]
+    for name, words in lines:
+        known = inspect.signature(getattr(inspect_tasks, name)).parameters
+        assert set(re.findall(r"-T (\w+)=", words)) <= set(known)
