@@ -63,8 +63,7 @@ def _choose(rng: np.random.Generator, users: int, shelf_of: IntArray) -> tuple[I
     lengths = np.minimum(
         _FEWEST + rng.geometric(1.0 / _MEAN_MORE, size=users) - 1, min(_MOST, order.shape[1])
     )
-    column: IntArray = np.arange(order.shape[1])
-    taken = np.less(column, lengths[:, None])
+    taken = np.less(np.arange(int(order.shape[1])), lengths[:, None])
     return np.take_along_axis(at_hand, order, axis=1)[taken], np.repeat(np.arange(users), lengths)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..records import Record
-from .results import PerQuery, Values, load_per_query, load_result
-from .statistics import SIGN_FLIPS, holm, paired_test
+from .results import PerQuery, load_per_query, load_result
+from .statistics import SIGN_FLIPS, holm, numbers_of, paired_test
 
 USUAL = ("ndcg@10", "recall@10", "recall@50", "mrr@10", "accuracy", "mae", "rmse")
 """Metrics compared where none are named: few, because the correction pays for each."""
@@ -167,11 +167,14 @@ def _pairs(first: Sequence[_Side], second: Sequence[_Side]) -> list[_Pair]:
 def _differences(pair: _Pair, metrics: Sequence[str], *, seed: int, resamples: int) -> Iterator[Difference]:
     ours, theirs = pair.a.values, pair.b.values
     rows_a, rows_b = _shared(ours, theirs)
+    users = numbers_of(ours.users[rows_a].tolist())
     for name in _chosen([name for name in ours.values if name in theirs.values], metrics):
-        a, b = _applying(ours.values[name][rows_a], theirs.values[name][rows_b])
-        if not len(a):
+        a, b = ours.values[name][rows_a], theirs.values[name][rows_b]
+        both = ~(np.isnan(a) | np.isnan(b))
+        if not both.any():
             continue
-        test = paired_test(a, b, seed=seed, resamples=resamples)
+        a, b = a[both], b[both]
+        test = paired_test(a, b, seed=seed, by=users[both], resamples=resamples)
         yield Difference(
             dataset=ours.dataset,
             split=pair.a.place[2],
@@ -194,12 +197,6 @@ def _chosen(shared: Sequence[str], metrics: Sequence[str]) -> list[str]:
         return [name for name in shared if name in metrics]
     usual = [name for name in USUAL if name in shared]
     return usual or [name for name in shared if " | " not in name]
-
-
-def _applying(a: Values, b: Values) -> tuple[Values, Values]:
-    """Keep the queries to which a metric applies on both sides."""
-    both = ~(np.isnan(a) | np.isnan(b))
-    return a[both], b[both]
 
 
 def _shared(a: PerQuery, b: PerQuery) -> tuple[list[int], list[int]]:

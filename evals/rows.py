@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from .results import Measured, Row
-from .statistics import intervals
+from .statistics import intervals, numbers_of
 
 
 def rows_of(measured: Sequence[Measured], *, seed: int) -> tuple[Row, ...]:
@@ -19,9 +19,8 @@ def _rows(part: Measured, seed: int) -> Iterator[Row]:
     if columns:
         matrix = np.stack([values.astype(np.float64) for values in columns.values()], axis=1)
         means, counts = np.nanmean(matrix, axis=0), np.count_nonzero(~np.isnan(matrix), axis=0)
-        for at, (name, (low, high)) in enumerate(
-            zip(columns, intervals(matrix, seed=seed).tolist(), strict=True)
-        ):
+        found = intervals(matrix, seed=seed, by=numbers_of(part.users)).tolist()
+        for at, (name, (low, high)) in enumerate(zip(columns, found, strict=True)):
             yield _row(part, name, float(means[at]), (low, high), int(counts[at]), seed)
     for name, figure in part.whole.items():
         yield _row(part, name, figure, part.whole_ci.get(name), len(part.users), seed)

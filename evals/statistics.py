@@ -37,6 +37,16 @@ class PairedTest(NamedTuple):
     """Users with both values."""
 
 
+def numbers_of(users: Sequence[str]) -> IntArray:
+    """Number users, the same user the same, for `by`; shape `(Q,)`.
+
+    Examples:
+        >>> numbers_of(["u2", "u1", "u2"]).tolist()
+        [1, 0, 1]
+    """
+    return np.unique(np.asarray(users, dtype=np.str_), return_inverse=True)[1]
+
+
 def intervals(
     values: ArrayLike,
     *,

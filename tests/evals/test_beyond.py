@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from limner.evals.beyond import NOBODY, beyond_accuracy, category_vectors, self_information, top_items
-from limner.evals.dataset import Card, Events, IntArray
+from limner.evals.dataset import Card, Events, FloatArray, IntArray
 from limner.evals.places import ScoresError
 from limner.evals.splits import Answers, Past, Problem, Queries
 from limner.records import Item
@@ -54,6 +54,11 @@ def problem_of(histories: Sequence[Sequence[int]]) -> Problem:
     return Problem(queries=queries, answers=answers)
 
 
+def best_first(row: FloatArray) -> list[int]:
+    order: list[int] = np.argsort(-row).tolist()
+    return order
+
+
 def test_lists_are_best_first_and_without_the_history() -> None:
     scores = np.array([[0.1, 0.9, 0.5, 0.7], [0.4, 0.3, 0.2, 0.1]], dtype=np.float32)
     kept = scores.copy()
@@ -67,14 +72,13 @@ def test_lists_are_best_first_and_without_the_history() -> None:
 def test_lists_of_many_items_equal_those_of_a_sort() -> None:
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(30, 3000)).astype(np.float32)
-    best: IntArray = np.argsort(-scores, axis=1)[:, :7]
-    histories = [[int(item) for item in row] for row in best]
+    histories = [best_first(row)[:7] for row in scores]
 
     found = top_items(scores, problem_of(histories), k=20, seed=0)
 
     # The seven best are history, but item 0 would stay as the answer.
     for row, history, items in zip(scores, histories, found, strict=True):
-        wanted = [item for item in np.argsort(-row).tolist() if item not in history or item == 0]
+        wanted = [item for item in best_first(row) if item not in history or item == 0]
         assert items.tolist() == wanted[:20]
 
 
@@ -94,7 +98,7 @@ def test_tied_items_have_the_same_chance_of_every_place() -> None:
 
 def test_the_order_of_ties_depends_on_the_seed_and_not_on_the_batches() -> None:
     scores = np.zeros((4, 50), dtype=np.float32)
-    problem = problem_of([[]] * 4)
+    problem = problem_of([list[int]()] * 4)
 
     whole = top_items(scores, problem, k=5, seed=1)
     halves = [top_items(scores[first : first + 2], problem, k=5, seed=1, first=first) for first in (0, 2)]

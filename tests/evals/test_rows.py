@@ -53,3 +53,19 @@ def test_a_system_to_which_nothing_applies_has_no_rows() -> None:
     part = Measured(system="s", dataset="d", split="x", users=(), per_query={}, notes=("not applicable",))
 
     assert rows_of([part], seed=0) == ()
+
+
+def test_a_user_asked_often_is_drawn_with_all_answers() -> None:
+    measured = Measured(
+        system="s",
+        dataset="d",
+        split="leave-one-out",
+        users=["ann", "ann", "ann", "bob"],
+        per_query={"hit@10": np.array([0.0, 0.0, 0.0, 1.0])},
+    )
+
+    [row] = rows_of([measured], seed=0)
+
+    assert row.value == 0.25
+    # Two users, so a resample is ann twice (0), bob twice (1) or both (1/4); four single rows would rarely give 1.
+    assert row.ci == (0.0, 1.0)
