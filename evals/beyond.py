@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..records import Item
 from .dataset import FloatArray, IntArray
+from .metrics import Values
 from .places import batch_of
 from .splits import Past, Problem
-
-Values = NDArray[np.float64]
 
 _LISTS_A_BLOCK = 512
 _FOLDS = 16
@@ -95,7 +93,7 @@ def beyond_accuracy(
 
 
 def self_information(past: Past) -> Values:
-    """Return -log2 of each item's share of all events, in bits; one that nobody chose counts as chosen once.
+    """Return -log2 of each item's share of all events, in bits, shape `(N,)`; one that nobody chose counts as one.
 
     Source:
         Zhou et al. 2010, "Solving the apparent diversity-accuracy dilemma of recommender systems": the mean over a
@@ -106,7 +104,7 @@ def self_information(past: Past) -> Values:
 
 
 def category_vectors(items: Sequence[Item]) -> FloatArray:
-    """Return one column a category or tag, 1 where an item has it, as unit vectors; zero where it has none."""
+    """Return unit vectors with a column a category or tag, shape `(N, C)`; zero for an item that has none."""
     words = [sorted({*item.categories, *item.tags}) for item in items]
     index = {word: place for place, word in enumerate(sorted({word for of in words for word in of}))}
     vectors = np.zeros((len(items), len(index)), dtype=np.float32)

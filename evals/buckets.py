@@ -12,6 +12,7 @@ import numpy as np
 
 from .dataset import IntArray
 from .places import BoolArray
+from .spans import owners
 from .splits import Past, Problem
 
 HEAD_SHARE = 0.2
@@ -64,7 +65,7 @@ def buckets(
         "cold-users": history < cold_events,
         "warm-users": history >= cold_events,
     }
-    query = np.repeat(np.arange(len(problem.queries)), np.diff(problem.answers.starts))
+    query = owners(problem.answers.starts)
     return tuple(
         Bucket(
             name=name,

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..records import Record
-from .results import PerQuery, load_per_query, load_result
+from .result_files import PerQuery, load_per_query, load_result, result_files
 from .statistics import SIGN_FLIPS, holm, numbers_of, paired_test
 
 USUAL = ("ndcg@10", "recall@10", "recall@50", "mrr@10", "accuracy", "mae", "rmse")
@@ -71,7 +71,8 @@ class _Side(NamedTuple):
     path: Path
     values: PerQuery
     place: tuple[str, ...]
-    """Suite, data set, split and ties, with the hashes of the data: values are paired only within one."""
+    """Suite, data set, split, ties and options, which may change what is asked, with the hashes of the data: values
+    are paired only within one."""
 
     valid: bool
 
@@ -119,34 +120,17 @@ def compare(
     )
 
 
-def result_files(source: Path) -> tuple[Path, ...]:
-    """Return a result file itself, or all those of a folder.
-
-    Raises:
-        NothingToCompareError: A folder has none.
-    """
-    if not source.is_dir():
-        return (source,)
-    files = tuple(sorted(path for path in source.glob("*.json") if path.with_suffix(".npz").exists()))
-    if not files:
-        raise NothingToCompareError(
-            f"{str(source)!r} holds no results; run `limner eval SUITE --out` there first"
-        )
-    return files
-
-
 def _read(reference: str) -> list[_Side]:
     source, _, system = reference.partition("#")
     sides: list[_Side] = []
     for path in result_files(Path(source)):
         result = load_result(path)
-        ties = str(result.settings.get("ties", "average"))
         content = sorted(data.content for data in result.data)
         splits = {(row.system, row.dataset): row.split for row in result.rows}
         for values in load_per_query(path):
             split = splits.get((values.system, values.dataset))
             if split is not None and system in ("", values.system):
-                place = (result.suite, values.dataset, split, ties, *content)
+                place = (result.suite, values.dataset, split, result.ties, result.options, *content)
                 sides.append(_Side(path.resolve(), values, place, result.valid))
     if not sides:
         raise NothingToCompareError(f"{reference!r} holds no values of users of such a system")

@@ -5,15 +5,16 @@ from numpy.typing import NDArray
 
 from ..errors import LeakError
 from .dataset import Events, IntArray
+from .spans import owners
 from .splits import Past, Queries, Split
 
 
 def future_of(user: IntArray, at: IntArray, queries: Queries) -> NDArray[np.bool_]:
-    """Return which events are of a query's user and not before its moment.
+    """Return which events are of a query's user and not before its moment, shape `(E,)`.
 
     Args:
-        user: Users of events, or of the edges of a graph.
-        at: Their times.
+        user: Users of events, or of the edges of a graph, shape `(E,)`.
+        at: Their times, in the unit of `Events.at`.
         queries: What is asked; a user who asks twice has the earlier moment.
     """
     known = int(max(user.max(initial=-1), queries.user.max(initial=-1))) + 1
@@ -45,7 +46,7 @@ def check_histories(past: Past, queries: Queries) -> None:
     Raises:
         LeakError: One does not; names the query's user and the first such event.
     """
-    query = np.repeat(np.arange(len(queries)), np.diff(queries.starts))
+    query = owners(queries.starts)
     late = (queries.history.at >= queries.as_of[query]) | (queries.history.user != queries.user[query])
     if late.any():
         row = int(np.argmax(late))

@@ -29,16 +29,17 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from limner.evals import suite
-from limner.evals.answering import render_choice
-from limner.evals.conditions import QaOptions, contexts_for, read_condition
-from limner.evals.grading import letter_said
 from limner.evals.options import read_options
-from limner.evals.prefeval import sample_prefeval
 from limner.evals.prepared import prepare
-from limner.evals.questions import LETTERS, Choice
-from limner.evals.rating_questions import scale_of
+from limner.evals.questions.answering import render_choice
+from limner.evals.questions.choices import LETTERS, Choice
+from limner.evals.questions.conditions import contexts_for, read_condition
+from limner.evals.questions.grading import letter_said
+from limner.evals.questions.prefeval import sample_prefeval
+from limner.evals.questions.rating_questions import scale_of
 from limner.evals.suites.prefeval import PREFERENCE, prefeval_contexts, prefeval_questions
 from limner.evals.suites.qa import NEXT_ITEM, next_item_questions
+from limner.evals.suites.qa_options import QaOptions
 from limner.evals.workspace import Workspace
 from limner.records import Message
 from limner.settings import load_settings
@@ -213,8 +214,4 @@ def _as_message(message: ChatMessage) -> Message:
 
 
 def _workspace(folder: str, seed: int) -> Workspace:
-    return Workspace(folder=Path(folder), seed=seed, settings=load_settings(), notice=_say_nothing)
-
-
-def _say_nothing(_: str) -> None:
-    """Leave the screen to Inspect."""
+    return Workspace(folder=Path(folder), seed=seed, settings=load_settings())  # the screen is Inspect's

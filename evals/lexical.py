@@ -3,13 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from ..tools.language import stop_words
 from .dataset import FloatArray
+from .matrices import Matrix, sparse
 
 _WORD = re.compile(r"\w{2,}")
 
@@ -40,8 +39,8 @@ class WordScores:
     def _count(self, text: str) -> Counter[str]:
         return Counter(word for word in _WORD.findall(text.casefold()) if word not in self._stops)
 
-    def _weigh(self, counted: Sequence[Counter[str]]) -> Any:
-        """Return unit rows of weights, one a text, as a sparse matrix, which has no types."""
+    def _weigh(self, counted: Sequence[Counter[str]]) -> Matrix:
+        """Return unit rows of weights, one a text."""
         rows: list[int] = []
         columns: list[int] = []
         values: list[float] = []
@@ -51,6 +50,6 @@ class WordScores:
                     rows.append(row)
                     columns.append(column)
                     values.append((1.0 + np.log(count)) * self._idf[column])
-        table: Any = sparse.csr_matrix((values, (rows, columns)), shape=(len(counted), len(self._column)))
+        table: Matrix = sparse.csr_matrix((values, (rows, columns)), shape=(len(counted), len(self._column)))
         norms = np.sqrt(np.asarray(table.multiply(table).sum(axis=1)).ravel())
         return sparse.diags(1.0 / np.where(norms > 0, norms, 1.0)) @ table

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .dataset import FloatArray, IntArray
+from .spans import owners
 from .splits import Queries
 
 sparse: Any = import_module("scipy.sparse")
@@ -15,24 +16,14 @@ Matrix = Any
 
 
 def add_up(rows: IntArray, columns: IntArray, values: FloatArray, shape: tuple[int, int]) -> Matrix:
-    """Return a matrix with the sum of the values given for each place."""
+    """Return a matrix with the sum of the values given for each place; all three have the shape `(K,)`."""
     return sparse.coo_array((values, (rows, columns)), shape=shape).tocsr()
 
 
 def dense(matrix: Matrix) -> FloatArray:
-    """Return every cell."""
+    """Return every cell, in the shape of the matrix."""
     cells: FloatArray = matrix.toarray().astype(np.float32, copy=False)
     return cells
-
-
-def owners(starts: IntArray) -> IntArray:
-    """Return the number of the span that each row belongs to.
-
-    Examples:
-        >>> owners(np.array([0, 2, 2, 3])).tolist()
-        [0, 0, 2]
-    """
-    return np.repeat(np.arange(len(starts) - 1), np.diff(starts))
 
 
 def newest_items(queries: Queries, n_items: int, *, last: int, decay: float = 1.0) -> Matrix:

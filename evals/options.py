@@ -1,11 +1,11 @@
-"""Options of systems, from the words of a command line to checked values.
+"""Specs and options of systems, from the words of a command line to checked values.
 
 A system declares its options as a record; the string under a field is the help that `limner eval systems` prints.
 """
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,6 +16,51 @@ OptionsT = TypeVar("OptionsT", bound=Record)
 
 NEAR = 0.6
 """Share of a name's letters that a misspelling keeps."""
+
+
+class NoOptions(Record):
+    """Nothing can be set."""
+
+
+class Spec(NamedTuple):
+    """What `NAME:key=value,key=value` says."""
+
+    name: str
+    options: dict[str, str]
+
+
+def read_spec(spec: str) -> Spec:
+    """Take a spec apart.
+
+    Raises:
+        SettingsError: An option has no value, or is given twice.
+
+    Examples:
+        >>> read_spec("profile:writer=ollama/llama3:8b")
+        Spec(name='profile', options={'writer': 'ollama/llama3:8b'})
+    """
+    return Spec(name_in(spec), read_pairs(spec, spec.partition(":")[2]))
+
+
+def name_in(spec: str) -> str:
+    """Return the name alone."""
+    return spec.partition(":")[0].strip()
+
+
+def read_pairs(spec: str, typed: str) -> dict[str, str]:
+    """Read `key=value,key=value`, a part of a spec.
+
+    Raises:
+        SettingsError: An option has no value, or is given twice.
+    """
+    pairs: dict[str, str] = {}
+    for pair in (part.strip() for part in typed.split(",") if part.strip()):
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if not (name and equals and value) or name in pairs:
+            reason = "is given twice" if name in pairs else "is not `key=value`"
+            raise SettingsError("system", f"{pair!r} in {spec!r} {reason}; write `NAME:key=value,key=value`")
+        pairs[name] = value
+    return pairs
 
 
 def read_options(model: type[OptionsT], system: str, options: Mapping[str, str]) -> OptionsT:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .dataset import FloatArray, IntArray
+from .spans import owners, spans
 from .splits import Problem
 
 BoolArray = NDArray[np.bool_]
@@ -56,7 +57,7 @@ class Places:
     @property
     def query(self) -> IntArray:
         """The query of each answer, shape `(A,)`."""
-        return np.repeat(np.arange(len(self)), np.diff(self.starts))
+        return owners(self.starts)
 
     @classmethod
     def concatenate(cls, parts: Sequence["Places"]) -> "Places":
@@ -72,10 +73,7 @@ class Places:
 
     def take(self, queries: IntArray) -> Self:
         """Return some queries, in the order given."""
-        counts = np.diff(self.starts)[queries]
-        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        shift: IntArray = self.starts[queries] - starts[:-1]
-        rows = np.add(np.repeat(shift, counts), np.arange(int(starts[-1])))
+        rows, starts = spans(self.starts[queries], self.starts[queries + 1])
         return type(self)(
             better=self.better[rows], tied=self.tied[rows], starts=starts, candidates=self.candidates[queries]
         )
@@ -136,10 +134,8 @@ class Batch:
 
     def hidden_of(self, queries: IntArray) -> tuple[IntArray, IntArray]:
         """Return the places in `queries` and the items of all that is hidden from them."""
-        counts = np.diff(self.hidden_starts)[queries]
-        owner = np.repeat(np.arange(len(queries)), counts)
-        shift = self.hidden_starts[queries] - np.cumsum(counts) + counts
-        return owner, self.hidden[np.arange(len(owner)) + np.repeat(shift, counts)]
+        rows, starts = spans(self.hidden_starts[queries], self.hidden_starts[queries + 1])
+        return owners(starts), self.hidden[rows]
 
     def not_a_number(self, query: int) -> ScoresError:
         """Return the error for a row with NaN."""
@@ -164,7 +160,7 @@ def place(scores: FloatArray, problem: Problem, *, first: int = 0, system: str =
         ScoresError: A score is NaN, or the shape does not fit the problem.
     """
     batch = batch_of(scores, problem, first=first, system=system)
-    query = np.repeat(np.arange(len(scores)), np.diff(batch.starts))
+    query = owners(batch.starts)
     better, least = np.empty_like(query), np.empty_like(query)
     for start in range(0, len(query), _ANSWERS_AT_ONCE):
         some = slice(start, start + _ANSWERS_AT_ONCE)

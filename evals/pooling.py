@@ -39,7 +39,7 @@ def _fill(told: Sequence[int], users: Sequence[FloatArray], rows: int) -> list[i
 
 
 def standardise(scores: FloatArray) -> FloatArray:
-    """Bring each row to mean 0 and deviation 1; a constant row becomes 0."""
+    """Bring each row to mean 0 and deviation 1, shape `(Q, N)`; a constant row becomes 0."""
     centred = scores - scores.mean(axis=1, keepdims=True)
     deviation = centred.std(axis=1, keepdims=True)
     unit: FloatArray = centred / np.where(deviation > 0, deviation, 1)

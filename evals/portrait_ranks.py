@@ -22,11 +22,12 @@ import numpy as np
 
 from ..errors import InputError
 from ..face import Limner
-from ..models import Facet, Rollout
+from ..models import Rollout
 from ..records import Interaction
 from ..settings import Settings, load_settings
 from ..tools.embedder import Embedder, FloatArray
 from ..tools.late_interaction import mid_ranks, score_items
+from .portraits.liked_texts import liked_texts
 from .statistics import intervals
 
 STAGES = ("extractive", "first draft", "best first draft", "best with revisions", "published")
@@ -160,14 +161,6 @@ async def _score_user(
         vectors = await encoder.embed(liked_texts(draft.facets))
         ranks.append(Rank(draft.user_id, stage, draft.rewards["total"], rank_of(vectors), size))
     return ranks
-
-
-def liked_texts(facets: Sequence[Facet]) -> list[str]:
-    """Return the texts that score items: each liked sentence, then all of them as one."""
-    liked = [facet.text for facet in facets if facet.polarity != "dislike"] or [
-        facet.text for facet in facets
-    ]
-    return [*liked, " ".join(liked)]
 
 
 def stages_of(drafts: Sequence[Rollout]) -> dict[str, Rollout]:

@@ -1,6 +1,5 @@
 """A data set made ready for every system: loaded, split, probed, its test users drawn; once for each process."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -9,11 +8,11 @@ from ..errors import SettingsError
 from ..records import Record
 from .dataset import Dataset
 from .global_time import global_time
-from .item_files import Catalogue
 from .leave_one_out import leave_one_out
-from .load import load
-from .options import read_options
-from .ordering import TieShuffle
+from .loading.item_files import Catalogue
+from .loading.load import load
+from .loading.ordering import TieShuffle
+from .options import OptionsT, read_options
 from .probes import run_probes
 from .problems import sample
 from .provenance import data_card
@@ -38,10 +37,6 @@ class LoadOptions(Record):
 
     cold: bool = False
     """`global-time`: whether users without any event before the moment are asked too."""
-
-
-OPTIONS: Mapping[str, object] = LoadOptions.model_fields
-"""Names of these options."""
 
 
 class Prepared(NamedTuple):
@@ -72,7 +67,7 @@ def prepare(task: Task, folder: Path) -> Prepared:
     """
     if task.split not in SPLITS:
         raise SettingsError("--split", f"{task.split!r} is unknown; the splits are {', '.join(SPLITS)}")
-    shared = {name: value for name, value in task.options.items() if name in OPTIONS}
+    shared = {name: value for name, value in task.options.items() if name in LoadOptions.model_fields}
     chosen = read_options(LoadOptions, "--set", shared)
     task.workspace.notice(f"{folder.name}: reading")
     return _prepare(
@@ -87,6 +82,16 @@ def check_options(task: Task) -> None:
         SettingsError: One is unknown, or has a value it cannot have.
     """
     read_options(LoadOptions, "--set", task.options)
+
+
+def own_options(task: Task, model: type[OptionsT]) -> OptionsT:
+    """Read a suite's own options; those of `LoadOptions` are left to `prepare`.
+
+    Raises:
+        SettingsError: One is unknown, or has a value it cannot have.
+    """
+    own = {name: value for name, value in task.options.items() if name not in LoadOptions.model_fields}
+    return read_options(model, "--set", own)
 
 
 def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:

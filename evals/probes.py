@@ -11,6 +11,7 @@ from .chance import upper_share
 from .dataset import Dataset, IntArray
 from .guards import future_of
 from .results import Probe
+from .spans import owners
 from .splits import Problem, Split
 from .target_texts import near_duplicate_target, target_in_history
 
@@ -75,7 +76,7 @@ def _recall_above(problem: Problem, numbers: IntArray) -> float:
     largest = np.full(len(problem.queries), -1)
     largest[asked] = np.maximum.reduceat(numbers[problem.queries.history.item], starts[asked])
     counts = np.diff(answers.starts)
-    query = np.repeat(np.arange(len(counts)), counts)
+    query = owners(answers.starts)
     ahead = numbers[answers.item] - largest[query]
     hits = np.bincount(query[(ahead > 0) & (ahead <= TOP)], minlength=len(counts))
     return float((hits / counts)[asked].mean())
@@ -126,7 +127,7 @@ def _asked_late(user: IntArray, at: IntArray, problem: Problem) -> NDArray[np.bo
 
 def _history_late(problem: Problem) -> NDArray[np.bool_]:
     queries = problem.queries
-    query = np.repeat(np.arange(len(queries)), np.diff(queries.starts))
+    query = owners(queries.starts)
     late = queries.history.at >= queries.as_of[query]
     return np.bincount(query[late], minlength=len(queries)) > 0
 

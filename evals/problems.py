@@ -9,7 +9,7 @@ from .splits import Answers, Past, Problem, Queries
 
 
 def repeats(events: Events) -> NDArray[np.bool_]:
-    """Return which events are on an item that their user had before."""
+    """Return which events are on an item that their user had before, shape `(E,)`."""
     order = np.lexsort((events.item, events.user))
     user, item = events.user[order], events.item[order]
     repeated = np.zeros(len(events), dtype=bool)
@@ -18,7 +18,7 @@ def repeats(events: Events) -> NDArray[np.bool_]:
 
 
 def moment_starts(events: Events) -> IntArray:
-    """Return, for each event, the first row of its user at the same moment."""
+    """Return, for each event, the first row of its user at the same moment, shape `(E,)`."""
     new = np.concatenate([[True], (np.diff(events.user) != 0) | (np.diff(events.at) != 0)])[: len(events)]
     return np.maximum.accumulate(np.where(new, np.arange(len(events)), 0))
 

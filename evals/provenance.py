@@ -1,22 +1,32 @@
 """What a result must say of where it came from: bytes of data, code, versions, machine."""
 
 import hashlib
+import os
 import platform
 import subprocess
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import UnknownFormatError
 from ..records import content_hash
 from .dataset import Card
+from .registry import JOINT
 from .results import DataCard
 
 PACKAGE = Path(__file__).parent.parent
 _CODE = ("agents", "evals", "prompts", "tools")
-_SHOWS_ONLY = ("bench_", "compare", "plots", "report")
-"""Starts of names of modules that compute no result."""
+_WRITTEN = (".py", ".md", ".toml")
+"""Suffixes of code, prompts and their tables."""
+
+_SHOWS_ONLY = ("evals/bench/", "evals/compare.py", "evals/report/")
+"""Starts of paths of modules that compute no result."""
+
+_STACK = ("limner", "litellm", "langgraph", "chromadb", "sqlalchemy", "pydantic", "openai")
+"""What model calls pass through."""
+
 _LIBRARIES = (
     "numpy",
     "scipy",
@@ -68,10 +78,15 @@ def _sha256(path: Path, size: int, changed: int) -> str:
 @cache
 def code_hash() -> str:
     """Return a hash of all code and prompts a result may depend on."""
-    here = PACKAGE
-    paths = [path for folder in _CODE for path in (here / folder).rglob("*") if path.suffix in (".py", ".md")]
-    paths = [path for path in [*paths, *here.glob("*.py")] if not path.name.startswith(_SHOWS_ONLY)]
-    return content_hash(*((path.relative_to(here).as_posix(), path.read_bytes()) for path in sorted(paths)))
+    paths = [path for folder in _CODE for path in (PACKAGE / folder).rglob("*") if path.suffix in _WRITTEN]
+    named = {path.relative_to(PACKAGE).as_posix(): path for path in [*paths, *PACKAGE.glob("*.py")]}
+    return content_hash(
+        *(
+            (name, path.read_bytes())
+            for name, path in sorted(named.items())
+            if not name.startswith(_SHOWS_ONLY)
+        )
+    )
 
 
 @cache
@@ -109,6 +124,32 @@ def _revision() -> str | None:
 
 
 def spec_hash(spec: str) -> str:
-    """Return a hash of the file that a spec such as `mine.py::Newest` names; empty for others."""
-    path = Path(spec.partition("::")[0])
-    return next(iter(file_hashes(path).values())) if "::" in spec and path.is_file() else ""
+    """Return a hash of the files that hold the systems of one's own in a spec; empty if there are none.
+
+    A file that such a file imports is not looked at.
+    """
+    files = [path for part in JOINT.split(spec.strip()) if (path := _own_file(part)) is not None]
+    return content_hash(*(sorted(file_hashes(path).items()) for path in files)) if files else ""
+
+
+def _own_file(part: str) -> Path | None:
+    """Return the file of `mine.py::Newest` or `package.module::Newest`; `None` for a system that has a name."""
+    place, found, _ = part.partition("::")
+    if not found or "=" in place:
+        return None
+    if place.endswith(".py"):
+        return Path(place) if Path(place).is_file() else None
+    try:
+        module = find_spec(place)
+    except (ImportError, ValueError):  # said when the system is made
+        return None
+    return Path(module.origin) if module and module.origin and Path(module.origin).is_file() else None
+
+
+def machine_facts() -> dict[str, str]:
+    """Return what a reader needs to judge the numbers: cores, memory, versions."""
+    facts = {"cores": str(os.cpu_count()), "system": platform.system(), "machine": platform.machine()}
+    if hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        facts["memory"] = f"{memory / 2**30:.0f} GiB"
+    return facts | {"python": platform.python_version()} | {name: version(name) for name in _STACK}

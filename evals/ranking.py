@@ -1,9 +1,9 @@
 """One system on one problem: fit, tune, score in blocks, place, measure."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from .beyond import beyond_accuracy, category_vectors, top_items
 from .buckets import buckets
 from .dataset import FloatArray, IntArray
 from .metrics import Ties, measure
-from .places import Places, place
+from .places import Places, ScoresError, place
 from .problems import sample
 from .results import Cost, Measured, Values
 from .splits import Past, Problem
-from .system import System, Tunable
+from .system import Choosing, Doubtful, Spending, System, Tunable
 
 BLOCK = 512
 """Queries scored at once, fewer for a large catalogue."""
@@ -32,26 +32,6 @@ KEYWORDS_AT_MOST = 1 << 26
 """Cells of the table of items and keywords; beyond it, lists have no diversity."""
 
 
-@runtime_checkable
-class Spending(Protocol):
-    """A system that calls models says what they cost so far, over everything it did."""
-
-    @property
-    def usage(self) -> Usage:
-        """Calls, tokens and money."""
-        ...
-
-
-@runtime_checkable
-class Choosing(Protocol):
-    """A system that chose something says what, for the notes of its result."""
-
-    @property
-    def chosen(self) -> Mapping[str, object]:
-        """Settings or weights by name."""
-        ...
-
-
 @dataclass(kw_only=True)
 class Timed:
     """A system with a stopwatch and the bill."""
@@ -61,6 +41,9 @@ class Timed:
     tune_seconds: float = 0.0
     score_seconds: float = 0.0
     queries: int = 0
+    untuned: bool = False
+    """Whether there was something to choose, and nobody to choose it on."""
+
     notice: Callable[[str], None]
 
     def fit(self, past: Past) -> None:
@@ -73,6 +56,9 @@ class Timed:
     def tune(self, validation: Problem, seed: int) -> None:
         """Choose settings on validation users, if there is anything to choose."""
         if not isinstance(self.system, Tunable):
+            return
+        if not len(validation.queries):
+            self.untuned = True
             return
         self.notice(f"{self.system.name}: tuning")
         asked = sample(validation, VALIDATION_QUERIES, seed=seed)
@@ -91,6 +77,9 @@ class Timed:
             scores = self.system.score(queries)
             self.score_seconds += time.perf_counter() - started
             self.queries += len(queries)
+            if scores.shape != (len(queries), n_items):
+                wanted = f"wanted {(len(queries), n_items)}: every query, every item"
+                raise ScoresError(self.system.name, f"shape {scores.shape}, {wanted}")
             yield first, scores
 
     @property
@@ -135,18 +124,23 @@ def run_system(timed: Timed, asked: Asked) -> Measured:
         system=name,
         dataset=asked.dataset,
         split=asked.split,
-        users=[asked.past.user_ids[int(number)] for number in asked.problem.queries.user],
+        users=asked.past.ids_of(asked.problem.queries.user),
         per_query=values,
         whole={metric: found for metric, found in beyond.items() if isinstance(found, float)},
         cost=timed.cost,
-        notes=tuple(_notes(timed.system, asked.ties)),
+        notes=tuple(_notes(timed, asked.ties)),
     )
 
 
-def _notes(system: System, ties: Ties) -> Iterator[str]:
+def _notes(timed: Timed, ties: Ties) -> Iterator[str]:
+    system = timed.system
     if ties != "average":
         yield f"Ties are broken {ties}ally, as others did: not comparable with other tables here."
-    if isinstance(system, Choosing) and system.chosen:
+    if isinstance(system, Doubtful):
+        yield from (f"{system.name}: {caveat}" for caveat in system.caveats)
+    if timed.untuned:
+        yield f"{system.name}: there were no validation users, so nothing was chosen"
+    elif isinstance(system, Choosing) and system.chosen:
         chosen = ", ".join(f"{name} {value}" for name, value in system.chosen.items())
         yield f"{system.name}: chosen on validation users: {chosen}"
 
@@ -164,6 +158,6 @@ def _in_buckets(places: Places, asked: Asked) -> Iterator[tuple[str, Values]]:
 
 
 def keyword_vectors(items: Sequence[Item]) -> FloatArray | None:
-    """Return what lists are diverse in; absent where nothing is known or the table would not fit."""
+    """Return what lists are diverse in, shape `(N, C)`; absent where nothing is known or it would not fit."""
     words = {word for item in items for word in (*item.categories, *item.tags)}
     return category_vectors(items) if words and len(words) * len(items) <= KEYWORDS_AT_MOST else None

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .dataset import IntArray
-from .statistics import LEVEL, RESAMPLES, percentile_interval, resampled_means
-
-Values = NDArray[np.float64]
+from .statistics import LEVEL, RESAMPLES, Values, percentile_interval, resampled_means
 
 
 class Estimate(NamedTuple):

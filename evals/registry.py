@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..errors import SettingsError
 from ..records import Record
-from .options import read_options, unknown
+from .options import name_in, read_options, read_pairs, read_spec, unknown
 from .own_systems import build_own
 from .system import System
 from .systems.fusion import Fusion, FusionOptions
@@ -42,7 +42,7 @@ TABLE: Mapping[str, Entry] = {
     "random": Entry("popularity:make_random", "popularity:NoOptions", "chance, seeded"),
     "id-order": Entry(
         "id_order:make_id_order",
-        "id_order:IdOrderOptions",
+        "id_order:NoOptions",
         "probe: numbers right after the history's largest",
     ),
     "bigram": Entry(
@@ -69,6 +69,7 @@ TABLE: Mapping[str, Entry] = {
 }
 """Every system that has a name."""
 
+FUSION = "fusion"
 FUSION_HELP = "weights of several systems, fitted on validation users: `A + B`"
 
 
@@ -111,13 +112,13 @@ def build(spec: str, workspace: Workspace) -> System:
         MissingExtraError: The system needs a library that is not installed.
     """
     parts = [part for part in JOINT.split(spec.strip()) if part]
-    mixing = [part for part in parts if _name_of(part) == "fusion"]
-    systems = [part for part in parts if _name_of(part) != "fusion"]
+    mixing = [part for part in parts if name_in(part) == FUSION]
+    systems = [part for part in parts if name_in(part) != FUSION]
     if len(parts) == 1 and not mixing:
         return _build_one(parts[0], workspace)
     if len(systems) < 2 or len(mixing) > 1 or len(set(systems)) < len(systems):
         raise SettingsError("system", f"{spec!r} must join two or more different systems with ` + `")
-    options = read_options(FusionOptions, "fusion", _options_of(mixing[0]) if mixing else {})
+    options = read_options(FusionOptions, FUSION, read_spec(mixing[0]).options if mixing else {})
     return Fusion([_build_one(part, workspace) for part in systems], options, workspace.notice)
 
 
@@ -127,38 +128,18 @@ def describe() -> tuple[SystemHelp, ...]:
         SystemHelp(name=name, help=entry.help, options=_help_of(_find(entry.options)))
         for name, entry in TABLE.items()
     ]
-    return (*listed, SystemHelp(name="fusion", help=FUSION_HELP, options=_help_of(FusionOptions)))
+    return (*listed, SystemHelp(name=FUSION, help=FUSION_HELP, options=_help_of(FusionOptions)))
 
 
 def _build_one(spec: str, workspace: Workspace) -> System:
     if found := _OWN.match(spec):
         name, _, typed = spec[found.end() :].partition(":")
-        return build_own(found[0][:-2], name, _read_pairs(spec, typed), workspace)
-    name = _name_of(spec)
+        return build_own(found[0][:-2], name, read_pairs(spec, typed), workspace)
+    name, options = read_spec(spec)
     if name not in TABLE:
-        raise SettingsError("system", f"{name!r} {unknown(name, (*TABLE, 'fusion'), 'systems')}")
+        raise SettingsError("system", f"{name!r} {unknown(name, (*TABLE, FUSION), 'systems')}")
     make: Callable[[Mapping[str, str], Workspace], System] = _find(TABLE[name].factory)
-    return make(_options_of(spec), workspace)
-
-
-def _name_of(spec: str) -> str:
-    return spec.partition(":")[0].strip()
-
-
-def _options_of(spec: str) -> dict[str, str]:
-    return _read_pairs(spec, spec.partition(":")[2])
-
-
-def _read_pairs(spec: str, typed: str) -> dict[str, str]:
-    """Read `key=value,key=value`."""
-    pairs: dict[str, str] = {}
-    for pair in (part.strip() for part in typed.split(",") if part.strip()):
-        name, equals, value = (part.strip() for part in pair.partition("="))
-        if not (name and equals and value) or name in pairs:
-            reason = "is given twice" if name in pairs else "is not `key=value`"
-            raise SettingsError("system", f"{pair!r} in {spec!r} {reason}; write `NAME:key=value,key=value`")
-        pairs[name] = value
-    return pairs
+    return make(options, workspace)
 
 
 def _find(place: str) -> Any:  # whatever the table names: a factory or a record

@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 
 from ..errors import LimnerError, SettingsError
 from ..records import content_hash
-from .bench_core import machine_facts
-from .provenance import code_hash, file_hashes, spec_hash, versions
-from .results import Measured, Result, SystemCost, load_result, save_result
+from .provenance import code_hash, file_hashes, machine_facts, spec_hash, versions
+from .result_files import load_result, save_result
+from .results import Measured, Result, SystemCost
 from .rows import rows_of
 from .suite import Checking, Suite, Task
-from .workspace import Workspace
+from .workspace import Workspace, say_nothing
 
 SUITES = {
     "sequential": "sequential:Sequential",
@@ -149,17 +149,18 @@ def _make(planned: Planned) -> Done:
     started, clock = datetime.now(UTC), time.perf_counter()
     suite, task = load_suite(planned.suite), planned.task
     try:
-        data, probes = suite.guard(task)
+        data, found = suite.guard(task)
         measured = suite.measure(task)
     except LimnerError as error:
         return Done(planned, None, error)
+    probes = (*found, *(probe for part in measured for probe in part.probes))
     result = Result(
         suite=planned.suite,
         command=planned.command,
         key=planned.key,
         settings=_settings(task),
         rows=rows_of(measured, seed=task.seed),
-        probes=tuple(probes),
+        probes=probes,
         valid=all(probe.passed for probe in probes),
         data=tuple(data),
         cost=tuple(_cost(part) for part in measured),
@@ -211,11 +212,7 @@ def _cost(part: Measured) -> SystemCost:
 
 def _silenced(workspace: Workspace) -> Workspace:
     """Return a workspace that can be sent to another process."""
-    return replace(workspace, notice=_say_nothing)
-
-
-def _say_nothing(_: str) -> None:
-    pass
+    return replace(workspace, notice=say_nothing)
 
 
 def _slug(words: str) -> str:

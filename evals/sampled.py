@@ -25,7 +25,7 @@ def sample_negatives(
     """Draw items that are neither in a query's history nor among its answers, each at most once.
 
     Args:
-        problem: What was batch.
+        problem: What was asked.
         past: What systems were fitted on.
         count: How many for each query.
         seed: Decides them.
@@ -71,7 +71,7 @@ def place_among(
 
     Args:
         scores: Scores of the whole catalogue, higher is better, shape `(Q, N)`.
-        problem: What was batch.
+        problem: What was asked.
         negatives: From `sample_negatives`, of the whole problem.
         first: The query of the first row, where a batch is placed.
         system: Name for an error.

@@ -16,7 +16,7 @@ class Spans(NamedTuple):
 
 
 def spans(first: IntArray, end: IntArray) -> Spans:
-    """Return the rows of `first[i]` up to, not including, `end[i]`.
+    """Return the rows of `first[i]` up to, not including, `end[i]`; both have the shape `(S,)`.
 
     Examples:
         >>> spans(np.array([4, 9]), np.array([6, 10]))
@@ -25,3 +25,16 @@ def spans(first: IntArray, end: IntArray) -> Spans:
     starts = np.concatenate([[0], np.cumsum(end - first)]).astype(np.int64)
     shift = np.repeat(first - starts[:-1], end - first)
     return Spans(shift + np.arange(len(shift)), starts)
+
+
+def owners(starts: IntArray) -> IntArray:
+    """Return the number of the stretch that each row belongs to.
+
+    Args:
+        starts: Where each stretch begins, and their end, shape `(S + 1,)`.
+
+    Examples:
+        >>> owners(np.array([0, 2, 2, 3])).tolist()
+        [0, 0, 2]
+    """
+    return np.repeat(np.arange(len(starts) - 1), np.diff(starts))

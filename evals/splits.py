@@ -39,6 +39,10 @@ class Past:
         """Size of the catalogue."""
         return len(self.items)
 
+    def ids_of(self, users: IntArray) -> list[str]:
+        """Return the source's ids of some users."""
+        return [self.user_ids[number] for number in users.tolist()]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Queries:

@@ -13,8 +13,10 @@ A system of one's own needs a `name` and two methods:
             return np.tile(self.seen_at, (len(queries), 1))
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from ..records import Usage
 from .dataset import FloatArray, IntArray
 from .splits import Answers, Past, Queries
 
@@ -57,6 +59,36 @@ class Movable(Protocol):
         Args:
             past: The other catalogue; `past.events` is empty.
         """
+        ...
+
+
+@runtime_checkable
+class Spending(Protocol):
+    """A system that calls models says what they cost so far, over everything it did."""
+
+    @property
+    def usage(self) -> Usage:
+        """Calls, tokens and money."""
+        ...
+
+
+@runtime_checkable
+class Choosing(Protocol):
+    """A system that chose something says what, for the notes of its result."""
+
+    @property
+    def chosen(self) -> Mapping[str, object]:
+        """Settings or weights by name."""
+        ...
+
+
+@runtime_checkable
+class Doubtful(Protocol):
+    """A system that says what a reader of its numbers should know."""
+
+    @property
+    def caveats(self) -> Sequence[str]:
+        """One sentence each; what stood in for what, and how often."""
         ...
 
 

@@ -7,6 +7,11 @@ from pathlib import Path
 from ..settings import Settings
 
 
+def say_nothing(line: str) -> None:
+    """Take a line of progress for nobody."""
+    del line
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
     """Where a system may keep things, and how it speaks."""
@@ -20,5 +25,5 @@ class Workspace:
     settings: Settings
     """Limner's own: models, encoders, budgets."""
 
-    notice: Callable[[str], None]
+    notice: Callable[[str], None] = say_nothing
     """Takes one line of progress or warning for the person who waits."""

@@ -27,8 +27,14 @@ _PARAMETERS: Mapping[str, Any] = {
     "logprobs": True,
     "top_logprobs": 1,
 }
-_HOOKS = ("callbacks", "input_callback", "success_callback", "failure_callback", "cache", "headers")
+_HOOKS = (
+    *("callbacks", "input_callback", "success_callback", "failure_callback", "cache", "headers"),
+    # Where LiteLLM's first call puts coroutine functions that it finds in the lists above.
+    *("_async_input_callback", "_async_success_callback", "_async_failure_callback"),
+    *("pre_call_rules", "post_call_rules", "model_alias_map", "max_budget"),
+)
 _NOT_IN_BODY = frozenset({"api_base", "api_key", "extra_body"})
+_OF_THE_BYTES = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 def is_direct(litellm: Any, model: str, options: Mapping[str, Any]) -> bool:
@@ -86,7 +92,7 @@ async def ask_server(litellm: Any, session: "ClientSession", arguments: Mapping[
         raise httpx.ReadError(str(error)) from error
     try:
         if status >= 300:
-            raise _refusal(httpx.Response(status, headers=answer.headers, content=text))
+            raise _refusal(httpx.Response(status, headers=_headers(answer.headers), content=text))
         return _read(litellm, text)
     except Exception as error:
         raise litellm.exception_type(_name(arguments), error, _PROVIDER) from error
@@ -112,6 +118,11 @@ def _read(litellm: Any, text: bytes) -> Any:
     return litellm.utils.convert_to_model_response_object(
         response_object=answer, model_response_object=litellm.ModelResponse()
     )
+
+
+def _headers(sent: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what described the body as it was sent: it is unpacked already."""
+    return {name: value for name, value in sent.items() if name.lower() not in _OF_THE_BYTES}
 
 
 def _refusal(response: "httpx.Response") -> Exception:

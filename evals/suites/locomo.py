@@ -8,17 +8,17 @@ import numpy as np
 
 from ...records import Usage
 from ...tools.prompt import load_prompt
-from ..answering import Request, open_questioner
-from ..conditions import Condition, QaOptions, Told
-from ..contexts import HISTORY, PROFILE
-from ..grading import Reply, by_group, summarise_failures
-from ..locomo import Dialogue, DialogueQuestion, locomo_card, sample_locomo, token_f1, words_of
 from ..provenance import data_card
+from ..questions.answering import Request, open_questioner
+from ..questions.chat_contexts import draw_chatters
+from ..questions.conditions import HISTORY, PROFILE, Condition, Told
+from ..questions.grading import Reply, by_group, summarise_failures
+from ..questions.locomo import Dialogue, DialogueQuestion, locomo_card, sample_locomo, token_f1, words_of
 from ..results import Cost, DataCard, Measured, Probe, Values
 from ..suite import Task
 from ..waiting import wait_for
 from ..workspace import Workspace
-from .prefeval import draw_chatters
+from .qa_options import QaOptions
 
 DIALOGUE = load_prompt("answer_dialogue")
 
@@ -45,9 +45,7 @@ def measure_locomo(task: Task, folder: Path, condition: Condition, options: QaOp
     started = time.perf_counter()
 
     async def ask() -> list[Reply]:
-        settings = task.workspace.settings
-        store = settings.model_copy(update={"store": task.workspace.folder / "answers"})
-        async with open_questioner(store, notice=task.workspace.notice) as questioner:
+        async with open_questioner(task.workspace) as questioner:
             return await questioner.ask(requests, max_tokens=LONGEST, label=condition.name)
 
     replies = wait_for(ask())

@@ -7,21 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from ...records import Usage
-from ...settings import NO_MODEL
 from ...tools.prompt import load_prompt
-from ..answering import open_questioner
-from ..chat_portraits import Chatter, draw_chats
-from ..conditions import Condition, QaOptions, Told
-from ..contexts import HISTORY, PROFILE
-from ..grading import by_group
-from ..painters import EXTRACTIVE
-from ..prefeval import Preference, form_of, prefeval_card, sample_prefeval
 from ..provenance import data_card
-from ..questions import Choice, arrange, chance_level
+from ..questions.answering import open_questioner
+from ..questions.chat_contexts import draw_chatters
+from ..questions.choices import Choice, arrange, chance_level
+from ..questions.conditions import HISTORY, PROFILE, Condition, Told
+from ..questions.grading import by_group
+from ..questions.prefeval import Preference, prefeval_card, sample_prefeval
 from ..results import Cost, DataCard, Measured, Probe
 from ..suite import Task
 from ..waiting import wait_for
 from ..workspace import Workspace
+from .qa_options import QaOptions
 
 PREFERENCE = load_prompt("answer_preference")
 
@@ -38,11 +36,9 @@ def measure_prefeval(task: Task, folder: Path, condition: Condition, options: Qa
     started = time.perf_counter()
 
     async def ask() -> Measured:
-        settings = task.workspace.settings
-        store = settings.model_copy(update={"store": task.workspace.folder / "answers"})
-        async with open_questioner(store, notice=task.workspace.notice) as questioner:
+        async with open_questioner(task.workspace) as questioner:
             answered = await questioner.choose(
-                PREFERENCE, questions, told.contexts, condition=condition.name, rotations=options.rotations
+                PREFERENCE, questions, told.contexts, label=condition.name, rotations=options.rotations
             )
         cost = Cost(
             fit_seconds=told.seconds,
@@ -75,7 +71,7 @@ def guard_prefeval(
     """Return the card, and whether the places of the right answers give them away."""
     sample = sample_prefeval(folder, options.form, count=task.users, seed=task.seed)
     probe = constant_letter(prefeval_questions(sample, task.seed), f"prefeval-{options.form}")
-    return [data_card(folder, prefeval_card(folder, form_of(options.form)))], [probe]
+    return [data_card(folder, prefeval_card(folder, options.form))], [probe]
 
 
 def constant_letter(questions: Sequence[Choice], dataset: str) -> Probe:
@@ -90,41 +86,6 @@ def constant_letter(questions: Sequence[Choice], dataset: str) -> Probe:
         value=value,
         limit=limit,
         detail="accuracy of always answering the one best letter; at most chance and a little",
-    )
-
-
-def draw_chatters(workspace: Workspace, chatters: Sequence[Chatter], writer: str, name: str) -> Told:
-    """Draw people who chatted, in a store of the workspace; what is there already is not drawn again.
-
-    Args:
-        workspace: Where the store lies, and how models are reached.
-        chatters: Who said what.
-        writer: `extractive`, or a LiteLLM model string.
-        name: Of the data set; each has its own store.
-    """
-    started = time.perf_counter()
-    folder = workspace.folder / "portraits" / f"{name}-{writer}".replace("/", "-").replace(":", "-")
-    overrides = {
-        "store": folder,
-        "model": NO_MODEL if writer == EXTRACTIVE else writer,
-        "tenant": "default",
-        "database_url": None,
-        "chroma_url": None,
-    }
-    settings = workspace.settings.model_copy(update=overrides)
-    portraits = wait_for(draw_chats(settings, chatters, notice=workspace.notice))
-    missing = [portrait.note for portrait in portraits if portrait.note]
-    by_rule = sum(portrait.source == "extractive" for portrait in portraits)
-    notes: list[str] = []
-    if missing:
-        notes.append(f"{len(missing)} of {len(portraits)} people have no portrait: {missing[0]}")
-    if by_rule and writer != EXTRACTIVE:
-        notes.append(f"{by_rule} of {len(portraits)} portraits fell back to the extractive one")
-    return Told(
-        [portrait.text for portrait in portraits],
-        Usage.total(portrait.usage for portrait in portraits),
-        time.perf_counter() - started,
-        tuple(notes),
     )
 
 

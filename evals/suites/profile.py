@@ -13,9 +13,8 @@ from ...records import Record, Usage
 from ..dataset import FloatArray
 from ..encoding import Encoding, label_of
 from ..lexical import WordScores
-from ..options import read_options
-from ..portrait_quality import Hanging, agreement, measure_portraits, scores_of
-from ..prepared import Prepared, check_options, prepare
+from ..portraits.quality import Hanging, agreement, measure_portraits, scores_of
+from ..prepared import Prepared, own_options, prepare
 from ..registry import build
 from ..results import Cost, DataCard, Measured, Probe
 from ..splits import Past, Queries
@@ -60,9 +59,9 @@ class Profiles:
 
     def measure(self, task: Task) -> Sequence[Measured]:
         """Draw every test user as of the question, and look at the portraits."""
-        options, plain = _options(task)
+        options = own_options(task, ProfileOptions)
         [folder] = task.data
-        prepared = prepare(plain, folder)
+        prepared = prepare(task, folder)
         system = build(task.system, task.workspace)
         if not isinstance(system, Portraying):
             raise SettingsError(
@@ -85,18 +84,10 @@ class Profiles:
 
     def guard(self, task: Task) -> tuple[Sequence[DataCard], Sequence[Probe]]:
         """Return the card of the data, and what the probes for leaks found in it."""
-        _, plain = _options(task)
-        check_options(plain)
+        own_options(task, ProfileOptions)
         [folder] = task.data
-        prepared = prepare(plain, folder)
+        prepared = prepare(task, folder)
         return [prepared.data], prepared.probes
-
-
-def _options(task: Task) -> tuple[ProfileOptions, Task]:
-    """Return the suite's own options, and the task without them."""
-    own = {name: value for name, value in task.options.items() if name in ProfileOptions.model_fields}
-    rest = {name: value for name, value in task.options.items() if name not in own}
-    return read_options(ProfileOptions, "--set", own), replace(task, options=rest)
 
 
 def _hang(
@@ -123,13 +114,11 @@ def _measured(
     if hanging.shown:
         agreed = agreement(scores_of(hanging), _second_scores(task, options, hanging))
         values["encoder agreement"][hanging.shown] = agreed
-    ids = prepared.split.past.user_ids
-    numbers: list[int] = hanging.queries.user.tolist()
     return Measured(
         system=system,
         dataset=prepared.dataset.card.name,
         split=prepared.split.name,
-        users=[ids[number] for number in numbers],
+        users=hanging.past.ids_of(hanging.queries.user),
         per_query=values,
         cost=cost,
         notes=(

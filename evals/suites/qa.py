@@ -6,7 +6,7 @@ questions, so that conditions compare pairwise. Options and items are described,
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,24 +15,26 @@ from ...errors import SettingsError
 from ...records import Usage
 from ...settings import NO_MODEL
 from ...tools.prompt import load_prompt
-from ..answering import Questioner, open_questioner
-from ..conditions import Condition, QaOptions, contexts_for, read_condition, read_qa_options
 from ..dataset import FloatArray
 from ..encoding import Encoding
-from ..grading import Answered
-from ..locomo import DIALOGUES
-from ..next_item import NextItemQuestions, describe_items
-from ..prefeval import QUESTIONS
-from ..prepared import OPTIONS, prepare
-from ..questions import Choice, arrange
-from ..rating_questions import Guesses, ShownScale, guess_ratings, scale_of
+from ..prepared import own_options, prepare
+from ..questions.answering import Questioner, open_questioner
+from ..questions.choices import Choice, arrange
+from ..questions.conditions import Condition, contexts_for, read_condition
+from ..questions.grading import Answered
+from ..questions.locomo import DIALOGUES
+from ..questions.next_item import NextItemQuestions, describe_items
+from ..questions.prefeval import QUESTIONS
+from ..questions.rating_questions import Guesses, ShownScale, guess_ratings, scale_of
 from ..results import Cost, DataCard, Measured, Probe, Values
 from ..splits import Past, Problem
 from ..suite import Task
+from ..target_texts import target_in_prompts
 from ..waiting import wait_for
 from ..workspace import Workspace
 from .locomo import guard_locomo, measure_locomo
 from .prefeval import guard_prefeval, measure_prefeval
+from .qa_options import QaOptions
 
 NEXT_ITEM = load_prompt("answer_next")
 
@@ -50,7 +52,7 @@ class Qa:
         [folder] = task.data
         if task.workspace.settings.model == NO_MODEL:
             raise SettingsError("model", "is `none`, and the suite `qa` needs a chat model that answers")
-        condition, options = read_condition(task.system, task.workspace), read_qa_options(task, OPTIONS)
+        condition, options = read_condition(task.system, task.workspace), own_options(task, QaOptions)
         if (folder / QUESTIONS).exists():
             return [measure_prefeval(task, folder, condition, options)]
         if (folder / DIALOGUES).exists():
@@ -62,10 +64,11 @@ class Qa:
                 system=condition.name,
                 dataset=prepared.dataset.card.name,
                 split=prepared.split.name,
-                users=[prepared.dataset.user_ids[int(user)] for user in prepared.test.queries.user.tolist()],
+                users=prepared.split.past.ids_of(prepared.test.queries.user),
                 per_query=asked.values,
                 whole=asked.whole,
                 cost=asked.cost,
+                probes=asked.probes,
                 notes=(*prepared.notes, *asked.notes),
             )
         ]
@@ -73,7 +76,7 @@ class Qa:
     def guard(self, task: Task) -> tuple[Sequence[DataCard], Sequence[Probe]]:
         """Return the card of the data, and what the probes found in it."""
         [folder] = task.data
-        options = read_qa_options(task, OPTIONS)
+        options = own_options(task, QaOptions)
         if (folder / QUESTIONS).exists():
             return guard_prefeval(task, folder, options)
         if (folder / DIALOGUES).exists():
@@ -88,6 +91,7 @@ class Asked(NamedTuple):
     values: dict[str, Values]
     whole: dict[str, float]
     cost: Cost
+    probes: tuple[Probe, ...]
     notes: tuple[str, ...]
 
 
@@ -118,35 +122,38 @@ def _measure(
     started = time.perf_counter()
 
     async def ask() -> tuple[Answered, Guesses]:
-        settings = workspace.settings.model_copy(update={"store": workspace.folder / "answers"})
-        async with open_questioner(settings, notice=workspace.notice) as questioner:
+        async with open_questioner(workspace) as questioner:
             chosen = await questioner.choose(
                 NEXT_ITEM,
                 questions,
                 [told.contexts[place] for place in places],
-                condition=condition.name,
+                label=condition.name,
                 rotations=options.rotations,
             )
             return chosen, await _guess(questioner, past, problem, scale, told.contexts, condition.name)
 
     chosen, guessed = wait_for(ask())
-    usage = Usage.total((told.usage, *chosen.usage, *guessed.usage))
     cost = Cost(
         fit_seconds=told.seconds,
         score_seconds=time.perf_counter() - started,
         queries=len(problem.queries),
-        usage=usage,
+        usage=Usage.total((told.usage, *chosen.usage, *guessed.usage)),
     )
     values = {name: _spread(column, places, len(problem.queries)) for name, column in chosen.values.items()}
     values["rating_mae"] = np.abs(guessed.ratings - _first_ratings(problem)).astype(np.float64)
-    left_out = len(problem.queries) - len(questions)
-    notes = (
-        [f"{left_out} queries had no next-item question (no text, too few wrong options)"] if left_out else []
-    )
-    notes += told.notes
-    notes += [f"next item: {note}" for note in chosen.notes] + [f"rating: {note}" for note in guessed.notes]
     whole = {f"chance {name}": value for name, value in chosen.chance.items()}
-    return Asked(values, whole, cost, tuple(f"{condition.name}: {note}" for note in notes))
+    right: list[int] = problem.answers.item[problem.answers.starts[:-1]].tolist()
+    titles = [past.items[item].title for item in right]
+    notes = [*told.notes, *_notes(len(problem.queries) - len(questions), chosen, guessed)]
+    leak = target_in_prompts(told.contexts, titles, dataset=past.card.name)
+    return Asked(values, whole, cost, (leak,), tuple(f"{condition.name}: {note}" for note in notes))
+
+
+def _notes(left_out: int, chosen: Answered, guessed: Guesses) -> Iterator[str]:
+    if left_out:
+        yield f"{left_out} queries had no next-item question (no text, too few wrong options)"
+    yield from (f"next item: {note}" for note in chosen.notes)
+    yield from (f"rating: {note}" for note in guessed.notes)
 
 
 async def _guess(
@@ -166,7 +173,7 @@ async def _guess(
     guesses = await guess_ratings(
         questioner,
         scale,
-        [past.user_ids[int(user)] for user in queries.user[rated].tolist()],
+        past.ids_of(queries.user[rated]),
         describe_items(past.items, answers.item[answers.starts[rated]]),
         [contexts[place] for place in rated.tolist()],
         label=f"{label}, ratings",

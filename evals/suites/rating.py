@@ -2,20 +2,21 @@
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ...errors import InputError
 from ...records import Usage
-from ..conditions import parse_spec
 from ..dataset import FloatArray
-from ..prepared import prepare
+from ..options import read_spec
+from ..prepared import check_options, prepare
 from ..rating_metrics import measure_ratings, rating_errors
 from ..results import Cost, DataCard, Measured, Probe
-from ..splits import Problem
+from ..splits import Past, Problem
 from ..suite import Task
-from ..system import Rater
-from ..systems.raters import Judge, make_rater
+from ..system import Doubtful, Rater, Spending
+from ..systems.raters import make_rater
 
 _MOST_LEVELS = 20
 
@@ -41,6 +42,14 @@ class Rating:
     default_systems = ("mean", "user-mean", "item-mean", "bias")
     """What every table shows beside the system under test."""
 
+    def check(self, task: Task) -> None:
+        """Refuse an option that nobody knows.
+
+        Raises:
+            SettingsError: Says which.
+        """
+        check_options(task)
+
     def measure(self, task: Task) -> Sequence[Measured]:
         """Fit on the past and predict each test user's first rated target.
 
@@ -53,25 +62,17 @@ class Rating:
         levels = levels_of(past.events.rating)
         if not len(problem.queries) or not levels:
             raise NoRatingsError(prepared.dataset.card.name)
-        rater = make_rater(*parse_spec(task.system), task.workspace)
-        started = time.perf_counter()
-        rater.fit(past)
-        fitted = time.perf_counter()
-        predicted = rater.rate(problem.queries, problem.answers.item)
-        answered = time.perf_counter()
-        users = [prepared.dataset.user_ids[int(user)] for user in problem.queries.user.tolist()]
+        rater = make_rater(*read_spec(task.system), task.workspace)
+        predicted, cost = _predict(rater, past, problem)
+        users = past.ids_of(problem.queries.user)
         figures = measure_ratings(predicted, problem.answers.rating, levels=levels, seed=task.seed)
         of_whole = {name: figures[name] for name in ("rmse", "f1")}
-        cost = Cost(
-            fit_seconds=fitted - started,
-            score_seconds=answered - fitted,
-            queries=len(users),
-            usage=_usage_of(rater),
-        )
         errors = rating_errors(predicted, problem.answers.rating, levels=levels)
         left_out = len(prepared.test.queries) - len(users)
         notes = [f"{left_out:,} test users gave no rating to predict"] if left_out else []
-        notes += [f"{rater.name}: {note}" for note in _notes_of(rater)]
+        notes += (
+            [f"{rater.name}: {caveat}" for caveat in rater.caveats] if isinstance(rater, Doubtful) else []
+        )
         return [
             Measured(
                 system=rater.name,
@@ -91,6 +92,27 @@ class Rating:
         [folder] = task.data
         prepared = prepare(task, folder)
         return [prepared.data], prepared.probes
+
+
+class _Predicted(NamedTuple):
+    """What a rater says, and what that took."""
+
+    ratings: FloatArray
+    cost: Cost
+
+
+def _predict(rater: Rater, past: Past, problem: Problem) -> _Predicted:
+    started = time.perf_counter()
+    rater.fit(past)
+    fitted = time.perf_counter()
+    ratings = rater.rate(problem.queries, problem.answers.item)
+    cost = Cost(
+        fit_seconds=fitted - started,
+        score_seconds=time.perf_counter() - fitted,
+        queries=len(problem.queries),
+        usage=rater.usage if isinstance(rater, Spending) else Usage(),
+    )
+    return _Predicted(ratings, cost)
 
 
 def rated_targets(problem: Problem) -> Problem:
@@ -119,11 +141,3 @@ def levels_of(ratings: FloatArray) -> list[float]:
         seen[:_MOST_LEVELS] = np.linspace(float(seen[0]), float(seen[-1]), _MOST_LEVELS)
     levels: list[float] = seen[:_MOST_LEVELS].tolist()
     return levels
-
-
-def _usage_of(rater: Rater) -> Usage:
-    return Usage.total(rater.usage) if isinstance(rater, Judge) else Usage()
-
-
-def _notes_of(rater: Rater) -> tuple[str, ...]:
-    return rater.notes if isinstance(rater, Judge) else ()

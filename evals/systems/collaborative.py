@@ -13,8 +13,9 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from ...errors import MissingExtraError
 from ...records import Record
 from ..dataset import FloatArray, IntArray
-from ..matrices import Matrix, dense, owners, sparse
+from ..matrices import Matrix, dense, sparse
 from ..options import named, read_options
+from ..spans import owners
 from ..splits import Past, Queries
 from ..system import System
 from ..workspace import Workspace

@@ -16,9 +16,9 @@ from ...records import Record, Usage
 from ..dataset import FloatArray, IntArray
 from ..metrics import Values, measure
 from ..places import Places, place
-from ..ranking import Spending
+from ..spans import owners
 from ..splits import Answers, Past, Problem, Queries
-from ..system import System, Tunable
+from ..system import Doubtful, Spending, System, Tunable
 
 Weights = NDArray[np.float64]
 """Shares of the parts, shape `(parts,)`, together 1."""
@@ -128,6 +128,16 @@ class Fusion:
         """What the parts' models cost so far."""
         return sum((part.usage for part in self.systems if isinstance(part, Spending)), Usage())
 
+    @property
+    def caveats(self) -> Sequence[str]:
+        """What a reader should know of the parts."""
+        return [
+            f"{part.name}: {caveat}"
+            for part in self.systems
+            if isinstance(part, Doubtful)
+            for caveat in part.caveats
+        ]
+
     def fit(self, past: Past) -> None:
         """Fit every part."""
         self._seed = past.seed
@@ -191,7 +201,7 @@ class Fusion:
 
 
 def z_scores(scores: FloatArray, queries: Queries) -> FloatArray:
-    """Bring each query's scores to mean 0 and deviation 1 over the items that are not in its history.
+    """Bring each query's scores to mean 0 and deviation 1 over the items outside its history, shape `(Q, N)`.
 
     Equal scores become 0, and minus infinity becomes the lowest finite score of its row.
     """
@@ -200,7 +210,7 @@ def z_scores(scores: FloatArray, queries: Queries) -> FloatArray:
         lowest = np.where(finite, scores, np.inf).min(axis=1, keepdims=True)
         scores = np.where(finite, scores, np.where(np.isfinite(lowest), lowest, 0)).astype(np.float32)
     new = np.ones(scores.shape, dtype=np.float32)
-    new[np.repeat(np.arange(len(queries)), np.diff(queries.starts)), queries.history.item] = 0
+    new[owners(queries.starts), queries.history.item] = 0
     count = np.maximum(new.sum(axis=1, dtype=np.float64), 1)
     mean = np.einsum("qi,qi->q", scores, new, dtype=np.float64) / count
     centred = scores - mean[:, None].astype(np.float32)

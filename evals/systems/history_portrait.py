@@ -11,10 +11,10 @@ from ...records import Item, Record, Usage
 from ..dataset import FloatArray, IntArray
 from ..encoding import Encoding, label_of
 from ..options import named, read_options
-from ..painters import EXTRACTIVE, LoopPainter, Painter
 from ..pooling import score_late, share_late, standardise
-from ..portrait_ranks import liked_texts
-from ..portraits import Portraits
+from ..portraits.liked_texts import liked_texts
+from ..portraits.painters import EXTRACTIVE, LoopPainter, Painter
+from ..portraits.portraits import Portraits
 from ..splits import Past, Queries
 from ..system import System
 from ..workspace import Workspace
@@ -93,6 +93,11 @@ class HistoryPortraitSystem:
     def usage(self) -> Usage:
         """What the portraits cost when they were drawn."""
         return self.portraits.usage
+
+    @property
+    def caveats(self) -> Sequence[str]:
+        """What a reader should know of the portraits."""
+        return self.portraits.caveats
 
     def _score_text(
         self, newest: Sequence[IntArray], profiles: Sequence[Profile | None], matrix: FloatArray

@@ -8,21 +8,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...records import Record
 from ..dataset import FloatArray
-from ..options import read_options
+from ..options import NoOptions, read_options
 from ..splits import Past, Queries
 from ..workspace import Workspace
-
-
-class IdOrderOptions(Record):
-    """A system without anything to set."""
 
 
 def make_id_order(options: Mapping[str, str], workspace: Workspace) -> "IdOrder":
     """Return the system `id-order`."""
     del workspace
-    read_options(IdOrderOptions, "id-order", options)
+    read_options(NoOptions, "id-order", options)
     return IdOrder()
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from pydantic import PositiveInt
 
-from ..judging import Judged
 from ..options import read_options
+from ..portraits.judging import Judged
 from ..system import System
 from ..workspace import Workspace
 from .portrait import PortraitSystem, ZeroShotOptions

@@ -8,14 +8,10 @@ from pydantic import NonNegativeFloat
 from ...records import Record
 from ..dataset import FloatArray
 from ..matrices import add_up, dense
-from ..options import named, read_options
+from ..options import NoOptions, named, read_options
 from ..splits import Past, Queries
 from ..system import System
 from ..workspace import Workspace
-
-
-class NoOptions(Record):
-    """A system without anything to set."""
 
 
 class BigramOptions(Record):

@@ -9,14 +9,14 @@ from ...models import Profile
 from ...records import Item, Record, Usage
 from ..dataset import FloatArray
 from ..encoding import Encoding, label_of
-from ..moments import moment_of
 from ..options import named, read_options
-from ..painters import EXTRACTIVE, LoopPainter, Painter, ZeroShotPainter
 from ..pooling import score_late
-from ..portrait_ranks import liked_texts
-from ..portraits import Portraits, asked_at
+from ..portraits.liked_texts import liked_texts
+from ..portraits.moments import moment_of
+from ..portraits.painters import EXTRACTIVE, LoopPainter, Painter, ZeroShotPainter
+from ..portraits.portraits import Portraits, asked_at
+from ..portraits.studio import Wanted
 from ..splits import Past, Queries
-from ..studio import Wanted
 from ..system import System
 from ..workspace import Workspace
 
@@ -115,6 +115,11 @@ class PortraitSystem:
     def usage(self) -> Usage:
         """What the portraits cost when they were drawn."""
         return self.portraits.usage
+
+    @property
+    def caveats(self) -> Sequence[str]:
+        """What a reader should know of the portraits."""
+        return self.portraits.caveats
 
     def profiles(self, queries: Queries) -> list[Profile | None]:
         """Return each query's portrait; `None` where there is nothing to draw from."""

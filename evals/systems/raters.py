@@ -13,14 +13,15 @@ from pydantic import NonNegativeFloat, PositiveInt
 from ...errors import SettingsError
 from ...records import Record, Usage
 from ...settings import NO_MODEL
-from ..answering import open_questioner
-from ..conditions import Condition, contexts_for, writer_of
-from ..contexts import RECENT
 from ..dataset import Events, FloatArray, IntArray
-from ..next_item import describe_items
-from ..options import named, read_options
-from ..painters import EXTRACTIVE
-from ..rating_questions import Guesses, ShownScale, guess_ratings, scale_of
+from ..options import NoOptions, named, read_options
+from ..portraits.painters import EXTRACTIVE
+from ..questions.answering import open_questioner
+from ..questions.conditions import Condition, contexts_for, writer_of
+from ..questions.describe_history import RECENT
+from ..questions.next_item import describe_items
+from ..questions.rating_questions import Guesses, ShownScale, guess_ratings, scale_of
+from ..spans import owners
 from ..splits import Past, Queries
 from ..system import Rater
 from ..waiting import wait_for
@@ -138,10 +139,10 @@ class Judge:
         if workspace.settings.model == NO_MODEL:
             raise SettingsError("model", "is `none`, and the rater `judge` needs a chat model")
         self.name = named("judge", options)
-        self.usage: tuple[Usage, ...] = ()
-        """What each guess of the last `rate` cost, and at the end what portraits did."""
+        self.usage = Usage()
+        """What the last `rate` cost, portraits included."""
 
-        self.notes: tuple[str, ...] = ()
+        self.caveats: tuple[str, ...] = ()
         """What a reader of the last guesses should know."""
 
         self._workspace = workspace
@@ -168,23 +169,30 @@ class Judge:
         assert self._past is not None, "set with the scale"
         told = contexts_for(self._condition, self._past, queries, self._scale, self._workspace)
         guesses = wait_for(self._guess(self._past, queries, items, told.contexts, self._scale))
-        self.usage, missing = (*guesses.usage, told.usage), np.isnan(guesses.ratings)
+        self.usage = Usage.total((*guesses.usage, told.usage))
+        missing = np.isnan(guesses.ratings)
         stand_ins = (
             [f"the mean stands in for {missing.sum()} of {len(items)} guesses"] if missing.any() else []
         )
-        self.notes = (*told.notes, *guesses.notes, *stand_ins)
+        self.caveats = (*told.notes, *guesses.notes, *stand_ins)
         return np.where(missing, np.float32(self._mean), guesses.ratings)
 
     async def _guess(
         self, past: Past, queries: Queries, items: IntArray, contexts: Sequence[str], scale: ShownScale
     ) -> Guesses:
-        workspace = self._workspace
-        settings = workspace.settings.model_copy(update={"store": workspace.folder / "answers"})
-        names = [past.user_ids[int(user)] for user in queries.user]
-        async with open_questioner(settings, notice=workspace.notice) as questioner:
+        names = past.ids_of(queries.user)
+        async with open_questioner(self._workspace) as questioner:
             return await guess_ratings(
                 questioner, scale, names, describe_items(past.items, items), contexts, label=self.name
             )
+
+
+PLAIN: Mapping[str, Callable[[], Rater]] = {
+    "mean": GlobalMean,
+    "user-mean": UserMean,
+    "item-mean": ItemMean,
+}
+"""Raters without anything to set."""
 
 
 def make_rater(name: str, options: Mapping[str, str], workspace: Workspace) -> Rater:
@@ -197,18 +205,12 @@ def make_rater(name: str, options: Mapping[str, str], workspace: Workspace) -> R
         return Judge(read_options(JudgeOptions, name, options), workspace)
     if name == "bias":
         return Bias(read_options(BiasOptions, name, options))
-    if name not in RATERS:
-        raise SettingsError("--system", f"{name!r} is no rater; the raters are {', '.join(RATERS)}")
-    read_options(Record, name, options)
-    plain: dict[str, Callable[[], Rater]] = {
-        "mean": GlobalMean,
-        "user-mean": UserMean,
-        "item-mean": ItemMean,
-    }
-    return plain[name]()
-
-
-RATERS = ("mean", "user-mean", "item-mean", "bias", "judge")
+    if name not in PLAIN:
+        raise SettingsError(
+            "--system", f"{name!r} is no rater; the raters are {', '.join((*PLAIN, 'bias', 'judge'))}"
+        )
+    read_options(NoOptions, name, options)
+    return PLAIN[name]()
 
 
 def mean_of(ratings: FloatArray) -> float:
@@ -232,7 +234,7 @@ def _by_item(events: Events, n_items: int, above: float) -> tuple[FloatArray, In
 
 def _sums(queries: Queries, values: NDArray[np.floating[Any]]) -> tuple[FloatArray, IntArray]:
     """Return, for each query, the sum of its history's values that are there, and their number."""
-    owner = np.repeat(np.arange(len(queries)), np.diff(queries.starts))
+    owner = owners(queries.starts)
     there = ~np.isnan(values)
     sums = np.bincount(owner[there], weights=values[there], minlength=len(queries))
     return sums.astype(np.float32), np.bincount(owner[there], minlength=len(queries))

@@ -15,10 +15,11 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from ...records import Item, Record
 from ..dataset import FloatArray, IntArray
-from ..matrices import Matrix, add_up, dense, newest_items, owners, sparse
+from ..matrices import Matrix, add_up, dense, newest_items, sparse
 from ..metrics import measure
 from ..options import named, read_options
 from ..places import place
+from ..spans import owners
 from ..splits import Answers, Past, Problem, Queries
 from ..system import System
 from ..workspace import Workspace

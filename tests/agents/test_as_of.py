@@ -9,7 +9,7 @@ import pytest
 
 from limner.agents.drawing import Drawing
 from limner.agents.state import Style
-from limner.evals.loopback_server import fill
+from limner.evals.bench.loopback_server import fill
 from limner.models import Cue, Rollout
 from limner.records import Interaction, Item
 from limner.tools.budget import Budget

@@ -1,14 +1,17 @@
 """Comparing results user by user."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from limner.errors import UnknownFormatError
 from limner.evals.compare import NothingToCompareError, compare
 from limner.evals.dataset import Card
-from limner.evals.results import DataCard, Measured, Probe, Result, save_result
+from limner.evals.result_files import save_result
+from limner.evals.results import DataCard, Measured, Probe, Result
 from limner.evals.rows import rows_of
 
 
@@ -21,6 +24,7 @@ def write(
     content: str = "bytes",
     passed: bool = True,
     ties: str = "average",
+    options: Mapping[str, str] | None = None,
 ) -> None:
     """Save a result as a run would."""
     values = {name: np.array(column) for name, column in metrics.items()}
@@ -30,7 +34,7 @@ def write(
         suite="sequential",
         command="",
         key=path.stem,
-        settings={"ties": ties},
+        settings={"ties": ties, "options": options or {}},
         rows=rows_of([part], seed=0),
         probes=(Probe(name="p", passed=passed, value=0.0, limit=1.0),),
         valid=passed,
@@ -134,8 +138,16 @@ def test_other_ties_are_never_compared(tmp_path: Path) -> None:
 
 
 def test_an_unknown_system_or_an_empty_folder_says_so(tmp_path: Path) -> None:
-    with pytest.raises(NothingToCompareError, match="holds no results"):
+    with pytest.raises(UnknownFormatError, match="holds no results"):
         compare(str(tmp_path), str(tmp_path))
     write(tmp_path / "a.json", "new", ["a"], {"hit": [1.0]})
     with pytest.raises(NothingToCompareError, match="#nope"):
         compare(f"{tmp_path}#nope", str(tmp_path))
+
+
+def test_answers_to_other_questions_are_not_paired(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", "new", ["ana", "bo"], {"hit": [1.0, 0.0]})
+    write(tmp_path / "b.json", "old", ["ana", "bo"], {"hit": [1.0, 1.0]}, options={"catalogue": "chosen"})
+
+    with pytest.raises(NothingToCompareError):
+        compare(f"{tmp_path / 'a.json'}", f"{tmp_path / 'b.json'}")

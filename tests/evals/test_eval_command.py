@@ -97,7 +97,7 @@ def test_a_leak_ends_with_1_and_says_so(ring: Path) -> None:
         (("sequential", "--data", "ring", "--split", "global-time"), "settings", "has only an order"),
         (("transfer", "--data", "ring"), "settings", "the first is fitted on"),
         (("compare", "nowhere", "nowhere"), "unknown_format", "cannot be read"),
-        (("report", "ring"), "nothing_to_compare", "limner eval SUITE --out"),
+        (("report", "ring"), "unknown_format", "limner eval SUITE --out"),
         (("data", "nowhere"), "unknown_format", "nowhere"),
     ],
 )
@@ -127,7 +127,8 @@ def test_systems_are_listed_with_their_options() -> None:
 
     assert {"popularity", "bigram", "seqknn", "bm25", "history", "id-order", "fusion"} <= set(listed)
     assert "popularity" in [option["name"] for option in listed["bigram"]["options"]]
-    assert "seqknn" in limner("systems").stdout
+    told = limner("systems").stdout
+    assert "seqknn  neighbours" in told and "\n  window=5  Greatest distance" in told
 
 
 def test_a_data_sets_card_is_shown(ring: Path) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.errors import SettingsError
-from limner.evals.cards import card_of
 from limner.evals.dataset import Dataset, Events
 from limner.evals.global_time import global_time
+from limner.evals.loading.cards import card_of
 from limner.evals.splits import Problem
 from limner.records import Item
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from limner.errors import LeakError
-from limner.evals.cards import card_of
 from limner.evals.dataset import Dataset, Events
 from limner.evals.global_time import global_time
 from limner.evals.guards import check_histories, check_past, check_split
 from limner.evals.leave_one_out import leave_one_out
+from limner.evals.loading.cards import card_of
 from limner.evals.splits import Split
 from limner.records import Item
 

@@ -7,9 +7,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.evals.cards import card_of
 from limner.evals.dataset import Dataset, Events
 from limner.evals.leave_one_out import leave_one_out
+from limner.evals.loading.cards import card_of
 from limner.evals.splits import Problem
 from limner.records import Item
 

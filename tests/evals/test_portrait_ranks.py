@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 
 from limner import Facet, Interaction, Item, Limner, Rollout, Settings, Usage
-from limner.evals.loopback_server import Json, LoopbackServer, fitting
+from limner.evals.bench.loopback_server import Json, LoopbackServer, fitting
 from limner.evals.portrait_ranks import (
     STAGES,
     Rank,
     choose_targets,
     draw,
     interval,
-    liked_texts,
     score,
     stages_of,
     summarise,
@@ -207,19 +206,6 @@ def test_stages_pick_the_first_and_the_best_readable_draft() -> None:
         "published": "1-0",
     }
     assert stages_of([rollout(0, 0, 0.5, readable=False)]) == {}
-
-
-def test_items_are_scored_by_liked_sentences_and_the_whole() -> None:
-    facets = [
-        Facet(name="maps", text="Likes maps."),
-        Facet(name="noise", text="Avoids noise.", polarity="dislike"),
-        Facet(name="sea", text="Loves the sea.", polarity="neutral"),
-    ]
-
-    texts = liked_texts(facets)
-
-    assert texts[:-1] == ["Likes maps.", "Loves the sea."]
-    assert "Likes maps." in texts[-1] and "Loves the sea." in texts[-1]
 
 
 def test_an_interval_holds_the_mean_and_is_reproducible() -> None:

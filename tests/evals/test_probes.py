@@ -9,10 +9,10 @@ import pytest
 
 from limner.errors import SettingsError
 from limner.evals.canary import canary, plant
-from limner.evals.cards import card_of
 from limner.evals.dataset import Dataset, Events, IntArray
 from limner.evals.global_time import global_time
 from limner.evals.leave_one_out import leave_one_out
+from limner.evals.loading.cards import card_of
 from limner.evals.probes import future, future_in, id_order, run_probes
 from limner.evals.splits import Answers, Past, Problem, Queries, Split
 from limner.records import Item

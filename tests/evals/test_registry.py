@@ -94,7 +94,10 @@ def test_names_of_optional_libraries_build_systems(
 def test_a_missing_library_is_named_before_anything_is_fitted(
     name: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    def find_nothing(_: str) -> None:
+        return None
+
+    monkeypatch.setattr("importlib.util.find_spec", find_nothing)
 
     with pytest.raises(MissingExtraError, match=r"needs `pip install 'limner\[evals\]'`$"):
         build(name, workspace)

@@ -9,15 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from limner.errors import UnknownFormatError
-from limner.evals.results import (
-    Measured,
-    Probe,
-    Result,
-    Row,
-    load_per_query,
-    load_result,
-    save_result,
-)
+from limner.evals.result_files import load_per_query, load_result, save_result
+from limner.evals.results import Measured, Probe, Result, Row
 
 PASSED = Probe(name="id-order", passed=True, value=0.01, limit=0.1)
 FAILED = PASSED.model_copy(update={"passed": False, "value": 0.5})

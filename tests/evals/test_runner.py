@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from limner.errors import SettingsError, UnknownFormatError
-from limner.evals.results import Result, load_per_query, load_result
+from limner.evals.result_files import load_per_query, load_result
+from limner.evals.results import Result
 from limner.evals.runner import Run, execute, load_suite, plan
 from limner.evals.suite import Task
 from limner.evals.workspace import Workspace
@@ -273,3 +274,31 @@ def test_a_misspelt_last_system_is_said_before_the_first_is_run(run: Run) -> Non
         list(execute(replace(run, systems=("bigram", "seqkn"))))
 
     assert not run.out.exists()
+
+
+@pytest.mark.parametrize("spec", ["bigram + mine.py::Dies", "mymodule::Dies"])
+def test_a_changed_system_of_ones_own_is_a_new_run_wherever_it_stands_in_the_spec(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))  # pyright: ignore[reportUnknownMemberType]
+    for name in ("mine.py", "mymodule.py"):
+        (tmp_path / name).write_text(DYING)
+    [before] = plan(replace(run, systems=(spec,)))
+    for name in ("mine.py", "mymodule.py"):
+        (tmp_path / name).write_text(DYING + "\n# another line\n")
+    [after] = plan(replace(run, systems=(spec,)))
+
+    assert before.key != after.key
+
+
+@pytest.mark.parametrize("columns", [9, 11])
+def test_scores_of_another_shape_are_refused(run: Run, tmp_path: Path, columns: int) -> None:
+    zeros = RAISING.replace("np.full((len(queries), 10), np.nan", f"np.full((len(queries), {columns}), 0.0")
+    fewer = RAISING.replace("np.full((len(queries), 10), np.nan", "np.full((len(queries) - 1, 10), 0.0")
+    (tmp_path / "bad.py").write_text(zeros)
+    (tmp_path / "few.py").write_text(fewer)
+
+    wide, few = execute(replace(run, systems=("bad.py::Nonsense", "few.py::Nonsense")))
+
+    assert f"shape (20, {columns}), wanted (20, 10)" in str(wide.error)
+    assert "shape (19, 10), wanted (20, 10)" in str(few.error)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from limner.evals.cards import card_of
 from limner.evals.dataset import Dataset, Events
 from limner.evals.leave_one_out import leave_one_out
+from limner.evals.loading.cards import card_of
 from limner.evals.splits import Split
 from limner.evals.target_texts import near_duplicate_target, target_in_history, target_in_prompts
 from limner.records import Item

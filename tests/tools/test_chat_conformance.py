@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from limner.errors import BudgetExceededError
-from limner.evals.loopback_server import Json, LoopbackServer, Reply, fill
+from limner.evals.bench.loopback_server import Json, LoopbackServer, Reply, fill
 from limner.records import Message
 from limner.settings import BudgetSettings, ChatSettings
 from limner.tools.backends import load_litellm

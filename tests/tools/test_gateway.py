@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from limner.errors import BudgetExceededError, ModelUnavailableError, PriceUnknownError
-from limner.evals.loopback_server import Json, LoopbackServer, Reply, fitting
+from limner.evals.bench.loopback_server import Json, LoopbackServer, Reply, fitting
 from limner.records import Message
 from limner.settings import BudgetSettings, ChatSettings
 from limner.tools.backends import load_litellm

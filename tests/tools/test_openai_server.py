@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from limner.errors import ModelUnavailableError
-from limner.evals.loopback_server import LoopbackServer, Reply
+from limner.evals.bench.loopback_server import LoopbackServer, Reply
 from limner.records import Message
 from limner.settings import ChatSettings
 from limner.tools.backends import load_litellm
@@ -73,7 +73,13 @@ def test_a_proxy_on_the_way_is_litellms_affair(monkeypatch: pytest.MonkeyPatch) 
     assert is_direct(load_litellm(), "openai/main", HERE)
 
 
-@pytest.mark.parametrize("name", ["callbacks", "success_callback", "failure_callback", "input_callback"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("callbacks", "success_callback", "failure_callback", "input_callback"),
+        *("_async_success_callback", "pre_call_rules", "max_budget"),
+    ],
+)
 def test_who_watches_litellm_sees_every_call(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     litellm = load_litellm()
     assert not is_hooked(litellm)
@@ -121,6 +127,9 @@ async def outcome(reply: Reply, way: str, monkeypatch: pytest.MonkeyPatch) -> tu
         Reply(raw=b"<html>"),
         *(Reply(status=status, text="why") for status in (400, 401, 403, 404, 408, 409, 413, 422, 425)),
         *(Reply(status=status, text="why", retry_after="7") for status in (429, 500, 502, 503, 504)),
+        Reply(text="packed", gzipped=True),
+        Reply(status=401, text="why", gzipped=True),
+        Reply(status=429, text="why", retry_after="7", gzipped=True),
         Reply(status=400, raw=b"plain words"),
         Reply(status=400, raw=_json("a string")),
         Reply(status=400, raw=_json({"detail": "a field"})),
@@ -129,7 +138,9 @@ async def outcome(reply: Reply, way: str, monkeypatch: pytest.MonkeyPatch) -> tu
         Reply(status=400, error_code="context_length_exceeded", text="maximum context length is 512 tokens"),
         Reply(status=400, text="response_format json_schema is not supported"),
     ],
-    ids=lambda reply: f"{reply.status} {reply.raw or reply.text} {reply.finish_reason}",
+    ids=lambda reply: (
+        f"{reply.status} {reply.raw or reply.text} {reply.finish_reason}{' gzipped' * reply.gzipped}"
+    ),
 )
 async def test_requests_answers_errors_and_costs_are_those_of_litellm(
     reply: Reply, monkeypatch: pytest.MonkeyPatch

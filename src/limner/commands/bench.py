@@ -10,7 +10,7 @@ from ..errors import LimnerError
 from .common import JsonOption, err, fail, out, print_json, wants_json
 
 if TYPE_CHECKING:
-    from ..evals.bench_core import Report
+    from ..evals.bench.core import Report
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed, as ratios within one run.")
 
@@ -33,7 +33,7 @@ def core(
 
     Example:  limner bench core --out docs/benchmarks/core.md
     """
-    from ..evals.bench_core import QUICK, Sizes, run_core
+    from ..evals.bench.core import QUICK, Sizes, run_core
 
     sizes = QUICK if quick else Sizes()
     sizes = replace(sizes, users=users or sizes.users)
@@ -72,7 +72,7 @@ def evaluation(
 
     Example:  limner bench eval --out docs/benchmarks/eval.md
     """
-    from ..evals.bench_eval import QUICK, Sizes, run_eval
+    from ..evals.bench.eval import QUICK, Sizes, run_eval
 
     sizes = QUICK if quick else Sizes()
     sizes = replace(sizes, repeats=repeats or sizes.repeats)
@@ -94,7 +94,7 @@ def _show(report: "Report", page: Path | None, *, as_json: bool) -> None:
     """Print a report and write its page."""
     from rich.table import Table
 
-    from ..evals.bench_report import as_markdown, cells
+    from ..evals.bench.report import as_markdown, cells
 
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ SystemOption = Annotated[
     ),
 ]
 UsersOption = Annotated[int | None, typer.Option("--users", min=1, help="Test users drawn (default: all).")]
-SeedOption = Annotated[int, typer.Option("--seed", help="Decides everything drawn at random.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Decides everything drawn at random.")]
 SplitOption = Annotated[
     Literal["leave-one-out", "global-time"], typer.Option("--split", help="How the future is taken apart.")
 ]
@@ -125,7 +125,7 @@ def compare(
     as_json = wants_json(as_json)
     try:
         from ..evals.compare import compare as compare_results
-        from ..evals.report_markdown import number
+        from ..evals.report.markdown import number
 
         with err.status("comparing"):
             found = compare_results(a, b, metrics=metric or (), seed=seed)
@@ -154,9 +154,9 @@ def systems(as_json: JsonOption = False) -> None:
 
     described = describe()
     if as_json:
-        return print_json([_plain(each) for each in described])
+        return print_json([each.model_dump(mode="json") for each in described])
     for each in described:
-        out.print(each, markup=False, highlight=False, soft_wrap=True)
+        out.print(str(each), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("data")
@@ -174,7 +174,7 @@ def data(
     as_json = wants_json(as_json)
     cards: list[dict[str, Any]] = []
     try:
-        from ..evals.load import load
+        from ..evals.loading.load import load
         from ..evals.provenance import data_card
 
         for folder in folders:
@@ -206,7 +206,7 @@ def report(
     """
     as_json = wants_json(as_json)
     try:
-        from ..evals.report import read_report, write_report
+        from ..evals.report.report import read_report, write_report
 
         with err.status("drawing"):
             read = read_report(folder, rollouts)
@@ -225,9 +225,7 @@ def _task(given: dict[str, Any], options: list[str], store: Path | None) -> "Tas
     from ..evals.workspace import Workspace
 
     settings = settings_for(store)
-    workspace = Workspace(
-        folder=settings.store / "evals", seed=given["seed"], settings=settings, notice=_say_nothing
-    )
+    workspace = Workspace(folder=settings.store / "evals", seed=given["seed"], settings=settings)
     return Task(system="", data=(), options=_pairs(options), workspace=workspace, **given)
 
 
@@ -289,8 +287,8 @@ def _tell(done: "Done") -> None:
 def _print(results: "list[Result]", folder: Path, as_json: bool, failed: "list[Done]") -> None:
     from rich.table import Table
 
-    from ..evals.report import sections_of, unmeasured
-    from ..evals.report_markdown import tables
+    from ..evals.report.markdown import tables
+    from ..evals.report.report import sections_of, unmeasured
 
     if as_json:
         errors = [
@@ -334,8 +332,8 @@ def _dry_run(run: "Run", as_json: bool) -> None:
                     "system": each.task.system,
                     "data": [str(path) for path in each.task.data],
                     "file": str(each.path),
+                    "finished": each.finished,
                 }
-                | {"finished": each.finished}
                 for each in planned
             ]
         )
@@ -359,16 +357,7 @@ def _command_line() -> str:
     return shlex.join(["limner", *sys.argv[1:]])
 
 
-def _plain(value: Any) -> Any:
-    """Return what a registry tells as JSON can hold it."""
-    return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
-
-
 def _words(value: object) -> str:
     if isinstance(value, list | tuple):
         return "\n".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]  # JSON
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _say_nothing(_: str) -> None:
-    pass

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from limner.evals.loopback_server import LoopbackServer
+from limner.evals.bench.loopback_server import LoopbackServer
 
 pytest.importorskip("inspect_ai", reason="the extra `evals` is not installed")
 

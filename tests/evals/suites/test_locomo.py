@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from limner.errors import BadRowError, UnknownFormatError
-from limner.evals.locomo import load_locomo, locomo_card, sample_locomo, token_f1
-from limner.evals.loopback_server import Json, LoopbackServer
+from limner.evals.bench.loopback_server import Json, LoopbackServer
+from limner.evals.questions.locomo import load_locomo, locomo_card, sample_locomo, token_f1
 from limner.evals.suite import Task
 from limner.evals.suites.qa import Qa
 

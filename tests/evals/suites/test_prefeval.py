@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from limner.errors import BadRowError, UnknownFormatError
-from limner.evals.loopback_server import Json, LoopbackServer
-from limner.evals.prefeval import Form, load_prefeval, prefeval_card, sample_prefeval
+from limner.evals.bench.loopback_server import Json, LoopbackServer
+from limner.evals.questions.prefeval import Form, load_prefeval, prefeval_card, sample_prefeval
 from limner.evals.suite import Task
 from limner.evals.suites.prefeval import constant_letter, prefeval_questions
 from limner.evals.suites.qa import Qa

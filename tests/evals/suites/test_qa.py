@@ -1,6 +1,8 @@
 """The suite `qa` on interactions, from files to rows, against a model on loopback."""
 
 import asyncio
+import gzip
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from limner.errors import SettingsError
-from limner.evals.loopback_server import Json, LoopbackServer
+from limner.evals.bench.loopback_server import Json, LoopbackServer
 from limner.evals.results import Measured
 from limner.evals.suite import Task
 from limner.evals.suites.qa import Qa
@@ -142,3 +144,26 @@ def test_the_data_is_guarded_as_everywhere(shop: Path, make_task: MakeTask) -> N
 
     assert card.card.name == "shop"
     assert len(probes) > 0
+
+
+async def test_a_context_with_the_answers_title_fails_the_probe(
+    shop: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = ("amber", "birch", "copper", "dusk", "ember", "fjord", "garden", "harbor", "iris", "jewel")
+    everything = " ".join(f"{word} big lamp." for word in (*titles, "kayak", "linen"))
+
+    def tell_everything(*_: object) -> str:
+        return everything
+
+    items = [
+        {"item_id": f"B0{ix}", "title": f"{word} big lamp"} for ix, word in enumerate(everything.split()[::3])
+    ]
+    with gzip.open(shop / "items.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(item) + "\n" for item in items)
+    async with LoopbackServer("B") as server:
+        honest = await measure(make_task(shop, "profile", server.url))
+        monkeypatch.setattr("limner.evals.questions.conditions.describe_history", tell_everything)
+        leaking = await measure(make_task(shop, "history", server.url))
+
+    assert [(probe.name, probe.passed) for probe in honest.probes] == [("target-in-prompt", True)]
+    assert [(probe.passed, probe.value) for probe in leaking.probes] == [(False, 1.0)]

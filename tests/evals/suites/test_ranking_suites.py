@@ -220,3 +220,42 @@ def test_the_id_probe_scores_chance_on_random_numbers_and_wins_on_ordered_ones(t
     # 3 follows the largest number of the history, then 4 and 5; 1 was numbered before it.
     assert np.argsort(-system.score(queries)[0], kind="stable").tolist()[:3] == [3, 4, 5]
     assert system.score(queries)[0][[0, 1, 2]].tolist() == [-7.0, -7.0, -7.0]
+
+
+class Doubted(Popularity):
+    """Says that something stood in for something."""
+
+    name = "doubted"
+    caveats = ("3 portraits fell back",)
+
+
+def test_what_stood_in_for_a_system_is_told_also_within_a_fusion(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fusion = Fusion([Doubted(), Bigram()])
+
+    def build(spec: str, workspace: Workspace) -> Fusion:
+        return fusion
+
+    monkeypatch.setattr("limner.evals.suites.sequential.build", build)
+
+    [measured] = Sequential().measure(task)
+
+    assert "doubted + bigram: doubted: 3 portraits fell back" in measured.notes
+
+
+def test_nothing_is_tuned_where_nobody_validates(task: Task, tmp_path: Path) -> None:
+    folder = tmp_path / "late"
+    folder.mkdir()
+    # All come back after the last tenth has begun, nobody between validation and test.
+    events = [
+        {"user_id": f"u{user}", "item_id": f"i{(user + step) % 5}", "timestamp": 1_600_000_000 + moment}
+        for user in range(4)
+        for step, moment in enumerate((0, 1, 2, 900))
+    ] + [{"user_id": f"v{number}", "item_id": "i9", "timestamp": 1_600_000_500} for number in range(6)]
+    (folder / "interactions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in events))
+    asked = replace(task, data=(folder,), split="global-time", system="bigram + popularity")
+
+    [measured] = Sequential().measure(asked)
+
+    assert any("there were no validation users, so nothing was chosen" in note for note in measured.notes)

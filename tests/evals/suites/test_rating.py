@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from limner.errors import SettingsError
 from limner.evals.dataset import Events
 from limner.evals.splits import Answers, Problem, Queries
 from limner.evals.suite import Task
@@ -79,3 +80,8 @@ def test_the_data_is_guarded_as_everywhere(shop: Path, make_task: MakeTask) -> N
 
     assert card.card.name == "shop"
     assert len(probes) > 0
+
+
+def test_an_option_that_nobody_knows_is_refused(shop: Path, make_task: MakeTask) -> None:
+    with pytest.raises(SettingsError, match="catalogue"):
+        Rating().check(make_task(shop, "mean", options={"catalog": "chosen"}))

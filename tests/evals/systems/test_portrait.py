@@ -9,8 +9,8 @@ import pytest
 from limner import Item, Profile, Settings
 from limner.errors import SettingsError
 from limner.evals.encoding import Encoding
-from limner.evals.painters import ZeroShotPainter
 from limner.evals.pooling import share_late, standardise
+from limner.evals.portraits.painters import ZeroShotPainter
 from limner.evals.splits import Past, Queries
 from limner.evals.systems.history import make_history
 from limner.evals.systems.history_portrait import make_history_profile

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from limner.errors import SettingsError
+from limner.evals.bench.loopback_server import Json, LoopbackServer
 from limner.evals.dataset import Card, Events, FloatArray
-from limner.evals.loopback_server import Json, LoopbackServer
 from limner.evals.splits import Past, Queries
 from limner.evals.systems.raters import Judge, make_rater
 from limner.evals.workspace import Workspace
@@ -135,7 +135,7 @@ async def test_a_judge_is_told_what_was_asked_for_and_names_the_item(
 
     first = next(text for text in asked if "The item: mast" in text)
     assert [line for line in first.splitlines() if line.startswith("- ")] == told
-    assert sum(usage.calls for usage in rater.usage) == 3
+    assert rater.usage.calls == 3
     assert not any("B0" in text for text in asked)
 
 
@@ -155,7 +155,7 @@ async def test_where_the_model_names_no_rating_the_mean_stands_in(tmp_path: Path
     assert guesses[0] == 3.0
     # One alternative of e^-.25 = .7788; the four others get what is left at most, .2212 each.
     assert guesses[1] == pytest.approx((0.7788 * 1 + 0.2212 * 14) / (0.7788 + 4 * 0.2212), abs=1e-3)
-    assert "the mean stands in for 1 of 3 guesses" in rater.notes
+    assert "the mean stands in for 1 of 3 guesses" in rater.caveats
 
 
 async def test_one_rating_for_everything_is_not_asked_about(tmp_path: Path) -> None:

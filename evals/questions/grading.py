@@ -1,0 +1,176 @@
+"""Read the answers of a chat model: how likely each option was, and what that scores."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...records import Usage
+from ...tools.chat import ChatResult
+from ..results import Values
+from .choices import LETTERS, Choice, chance_level
+
+ALTERNATIVES = 20
+"""Most alternatives that backends report for a token."""
+
+Shares = NDArray[np.float64]
+"""Probability of each label, summing to 1."""
+
+_MOST_QUOTED = 3
+_LEAST = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What came of one request."""
+
+    result: ChatResult | None
+    """Absent if the budget refused it or every attempt failed."""
+
+    usage: Usage = field(default_factory=Usage)
+    """What it cost, failed attempts included."""
+
+    note: str | None = None
+    """Why there is no answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """The answers to some questions, one by one."""
+
+    ids: tuple[str, ...]
+    """The questions, in order."""
+
+    groups: tuple[str, ...]
+    """Their topics; empty texts if there are none."""
+
+    values: dict[str, Values]
+    """Metrics by name, one value a question; NaN where nothing was answered for want of budget or model."""
+
+    usage: tuple[Usage, ...]
+    """What each question cost."""
+
+    chance: Mapping[str, float] = field(default_factory=dict[str, float])
+    """What guessing scores, for the metrics where that is known."""
+
+    notes: tuple[str, ...] = ()
+    """What a reader of the numbers should know."""
+
+
+def shares_of(result: ChatResult, labels: Sequence[str]) -> tuple[Shares, bool] | None:
+    """Return how likely each label is among all labels, and whether log-probabilities say so.
+
+    A label that is not among the reported alternatives counts as likely as it can be: no more than the least likely
+    one reported, nor than what the reported ones leave. Without alternatives, all goes to the label that the text
+    starts with.
+
+    Examples:
+        >>> said = ChatResult(text="(B) blue", finish_reason="stop", model="m", usage=Usage())
+        >>> shares_of(said, "AB")
+        (array([0., 1.]), False)
+    """
+    mass = dict.fromkeys(labels, 0.0)
+    for token, log_probability in result.first_token.items():
+        if token.strip() in mass:
+            mass[token.strip()] += math.exp(log_probability)
+    if any(mass.values()):
+        reported = [math.exp(log_probability) for log_probability in result.first_token.values()]
+        unseen = max(min(min(reported), 1.0 - sum(reported)), _LEAST)
+        weights = np.array([mass[label] or unseen for label in labels])
+        return weights / weights.sum(), True
+    said = letter_said(result.text, labels)
+    return None if said is None else (np.array([float(label == said) for label in labels]), False)
+
+
+def letter_said(text: str, labels: Sequence[str]) -> str | None:
+    """Return the label that a text starts with, or nothing.
+
+    Examples:
+        >>> letter_said("**B**, because", "ABCD"), letter_said("Because", "ABCD")
+        ('B', None)
+    """
+    found = re.match(r"\W*(\w+)", text)
+    return found[1] if found and found[1] in tuple(labels) else None
+
+
+def summarise_failures(replies: Sequence[Reply]) -> list[str]:
+    """Return a note that says how many requests had no answer and why, if any had none."""
+    reasons = Counter(reply.note for reply in replies if reply.note)
+    if not reasons:
+        return []
+    quoted = "; ".join(reason for reason, _ in reasons.most_common(_MOST_QUOTED) if reason)
+    return [f"{reasons.total()} of {len(replies)} requests had no answer: {quoted}"]
+
+
+def by_group(values: Mapping[str, Values], groups: Sequence[str]) -> dict[str, Values]:
+    """Return every metric on each group of questions, `METRIC | GROUP`, NaN on all other questions.
+
+    Examples:
+        >>> by_group({"f1": np.array([0.5, 1.0])}, ["cold", "warm"])
+        {'f1 | cold': array([0.5, nan]), 'f1 | warm': array([nan,  1.])}
+    """
+    member = np.array(groups)
+    return {
+        f"{name} | {group}": np.where(member == group, column, np.nan)
+        for group in sorted(set(groups))
+        for name, column in values.items()
+    }
+
+
+def grade_choices(
+    questions: Sequence[Choice], turns: Sequence[tuple[int, int]], replies: Sequence[Reply]
+) -> Answered:
+    """Bring the turns of each question back together."""
+    by_question: list[list[tuple[int, Reply]]] = [[] for _ in questions]
+    for (ix, by), reply in zip(turns, replies, strict=True):
+        by_question[ix].append((by, reply))
+    letters: Counter[str] = Counter()
+    grades = [
+        _grade_one(question, asked, letters) for question, asked in zip(questions, by_question, strict=True)
+    ]
+    table = np.array(grades, dtype=np.float32).reshape(len(questions), 3)
+    notes = summarise_failures(replies)
+    if total := letters.total():
+        said = ", ".join(f"{letter} {count / total:.0%}" for letter, count in sorted(letters.items()))
+        notes.append(f"letters answered: {said}")
+    chance = chance_level(questions)
+    return Answered(
+        ids=tuple(question.id for question in questions),
+        groups=tuple(question.group for question in questions),
+        values={
+            "accuracy": table[:, 0],
+            "probability": table[:, 1],
+            "log_probability": table[:, 2],
+        },
+        usage=tuple(Usage.total(reply.usage for _, reply in asked) for asked in by_question),
+        chance={"accuracy": chance, "probability": chance},
+        notes=tuple(notes),
+    )
+
+
+def _grade_one(
+    question: Choice, asked: Sequence[tuple[int, Reply]], letters: Counter[str]
+) -> tuple[float, float, float]:
+    """Return accuracy, probability and log-probability of one question; options are averaged over its turns."""
+    size = len(question.options)
+    total, graded = np.zeros(size), True
+    for by, reply in asked:
+        if reply.result is None:
+            return math.nan, math.nan, math.nan
+        read = shares_of(reply.result, LETTERS[:size])
+        if read is None:
+            letters["none"] += 1
+            graded = False
+            continue
+        shares, by_log_probability = read
+        graded &= by_log_probability
+        letters[LETTERS[int(shares.argmax())]] += 1
+        total += np.roll(shares, -by) / len(asked)
+    best = total == total.max()
+    accuracy = float(best[question.right] / best.sum()) if total.any() else 0.0
+    probability = float(total[question.right])
+    return accuracy, probability, math.log(probability) if graded else math.nan

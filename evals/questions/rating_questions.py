@@ -1,0 +1,127 @@
+"""Rating questions: the scale as a model sees it, whole numbers from 1, and what it expects on it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ...records import Usage
+from ...tools.prompt import load_prompt
+from ..dataset import FloatArray
+from .answering import Questioner, Request
+from .grading import ALTERNATIVES, shares_of, summarise_failures
+
+PROMPT = load_prompt("answer_rating")
+
+_MOST_LEVELS = 9
+_FALLBACK_LEVELS = 5
+
+
+class ShownScale(NamedTuple):
+    """The source's scale and the levels 1, 2, … that stand for it; each level is one digit, hence one token."""
+
+    low: float
+    high: float
+    levels: int
+
+    def shown(self, rating: float) -> int:
+        """Return the level nearest to a rating.
+
+        Examples:
+            >>> ShownScale(2.0, 10.0, 5).shown(8.0)
+            4
+        """
+        if self.high <= self.low:
+            return 1
+        share = (rating - self.low) / (self.high - self.low)
+        return 1 + round(min(max(share, 0.0), 1.0) * (self.levels - 1))
+
+    def labels(self) -> list[str]:
+        """Return the levels as a model writes them."""
+        return [str(level) for level in range(1, self.levels + 1)]
+
+    def values(self) -> Sequence[float]:
+        """Return the rating that each level stands for."""
+        values: list[float] = np.linspace(self.low, self.high, self.levels).tolist()
+        return values
+
+
+def scale_of(ratings: FloatArray) -> ShownScale | None:
+    """Return the scale of observed ratings; `None` without any.
+
+    Evenly spaced scales of at most nine values keep them; any other is shown as 1 to 5.
+
+    Examples:
+        >>> scale_of(np.array([2, 4, 10, 6, np.nan], dtype=np.float32))
+        ShownScale(low=2.0, high=10.0, levels=5)
+    """
+    values = np.unique(ratings[~np.isnan(ratings)]).astype(np.float64)
+    if not len(values):
+        return None
+    low, high = float(values[0]), float(values[-1])
+    if low == high:
+        return ShownScale(low, high, 1)
+    steps = (high - low) / float(np.diff(values).min())
+    even = abs(steps - round(steps)) < 1e-3 and round(steps) < _MOST_LEVELS
+    return ShownScale(low, high, round(steps) + 1 if even else _FALLBACK_LEVELS)
+
+
+class Guesses(NamedTuple):
+    """What a model expects."""
+
+    ratings: FloatArray
+    """On the source's scale; NaN where the model named no level or did not answer."""
+
+    usage: tuple[Usage, ...]
+    """What each question cost."""
+
+    notes: tuple[str, ...]
+    """What a reader of the numbers should know."""
+
+
+async def guess_ratings(
+    questioner: Questioner,
+    scale: ShownScale,
+    ids: Sequence[str],
+    items: Sequence[str],
+    contexts: Sequence[str],
+    *,
+    label: str = "",
+) -> Guesses:
+    """Ask how each person rates an item.
+
+    A guess is the mean of the scale under the probabilities of its levels, or the level named where the backend
+    gives no log-probabilities.
+
+    Args:
+        questioner: Who is asked.
+        scale: Of the ratings.
+        ids: Names of the questions, under which answers are kept.
+        items: Descriptions, in one line.
+        contexts: What the model is told of each person; empty for nothing.
+        label: What to call this in lines of progress.
+
+    Raises:
+        ModelUnavailableError: Not one question could be answered.
+    """
+    labels, values = scale.labels(), np.array(scale.values())
+    tasks = [
+        Request(
+            subject=name,
+            prompt=PROMPT,
+            messages=PROMPT.render(context=context.strip(), item=item, lowest=labels[0], highest=labels[-1]),
+        )
+        for name, item, context in zip(ids, items, contexts, strict=True)
+    ]
+    replies = await questioner.ask(tasks, max_tokens=2, top_logprobs=ALTERNATIVES, label=label)
+    ratings = np.full(len(tasks), np.nan, dtype=np.float32)
+    unread = 0
+    for ix, reply in enumerate(replies):
+        read = None if reply.result is None else shares_of(reply.result, labels)
+        unread += reply.result is not None and read is None
+        if read is not None:
+            ratings[ix] = float(read[0] @ values)
+    notes = summarise_failures(replies)
+    if unread:
+        notes.append(f"{unread} of {len(tasks)} answers named no level of the scale")
+    return Guesses(ratings, tuple(reply.usage for reply in replies), tuple(notes))

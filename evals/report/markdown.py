@@ -1,0 +1,168 @@
+"""A report as Markdown, and the cells that both renderers share."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ..results import Cost, Row
+from .report import Report, Section
+
+SHOWN = 8
+"""Columns of a main table; the rest follow in a second one."""
+
+INVALID = (
+    "INVALID: a probe for leaks failed. The numbers below are printed so that the leak can be found; they measure "
+    "nothing else."
+)
+
+
+class Table(NamedTuple):
+    """A table in words; the first column names the line."""
+
+    caption: str
+    head: Sequence[str]
+    lines: Sequence[Sequence[str]]
+
+
+def number(value: float) -> str:
+    """Return four places of a share, three digits of anything larger.
+
+    Examples:
+        >>> number(0.05904), number(-0.5), number(1.0), number(12.345), number(16859.4)
+        ('.0590', '-.5000', '1.000', '12.3', '16,859')
+    """
+    if abs(value) < 1:
+        return f"{value:.4f}".replace("0.", ".", 1) if round(abs(value), 4) < 1 else f"{value:.3f}"
+    if abs(value) < 10:
+        return f"{value:.3f}"
+    return f"{value:.1f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def cell(row: Row | None) -> str:
+    """Return a value with its interval and n; a dash where nothing was measured."""
+    if row is None:
+        return "-"
+    # A cell breaks before its interval or its n, never inside the interval.
+    interval = f" [{number(row.ci[0])},\u00a0{number(row.ci[1])}]" if row.ci else ""
+    return f"{number(row.value)}{interval} n={row.n:,}"
+
+
+def tables(section: Section) -> Iterator[Table]:
+    """Return every table of a section, those without lines left out."""
+    shown, rest = section.metrics[:SHOWN], section.metrics[SHOWN:]
+    yield _metrics(section, "Value, 95 % interval over users, and queries", shown)
+    if rest:
+        yield _metrics(section, "Further metrics", rest)
+    if section.buckets:
+        yield _buckets(section)
+    if section.probes:
+        yield _probes(section)
+    if section.costs:
+        yield _costs(section)
+    yield _data(section)
+
+
+def _metrics(section: Section, caption: str, metrics: Sequence[str]) -> Table:
+    lines = [[name, *(cell(section.row(name, metric)) for metric in metrics)] for name in section.systems]
+    return Table(caption, ["System", *metrics], lines)
+
+
+def _buckets(section: Section) -> Table:
+    metric = section.metrics[0]
+    lines = [
+        [name, *(cell(section.row(name, f"{metric} | {bucket}")) for bucket in section.buckets)]
+        for name in section.systems
+    ]
+    return Table(f"{metric} by part of the queries", ["System", *section.buckets], lines)
+
+
+def _probes(section: Section) -> Table:
+    lines = [
+        [
+            probe.name,
+            "passed" if probe.passed else "FAILED",
+            number(probe.value),
+            number(probe.limit),
+            probe.detail,
+        ]
+        for probe in section.probes
+    ]
+    return Table("Probes for leaks", ["Probe", "Outcome", "Value", "Limit", "What it is"], lines)
+
+
+def _costs(section: Section) -> Table:
+    head = ["System", "fit s", "tune s", "ms a query", "calls", "tokens", "$", "queries"]
+    lines = [[name, *_cost(section.costs[name])] for name in section.systems if name in section.costs]
+    return Table("Cost", head, lines)
+
+
+def _cost(cost: Cost) -> list[str]:
+    each = 1000 * cost.score_seconds / cost.queries if cost.queries else 0.0
+    usage = cost.usage
+    unknown = f" ({usage.unpriced_calls:,} calls without a price)" if usage.unpriced_calls else ""
+    return [
+        f"{cost.fit_seconds:.2f}",
+        f"{cost.tune_seconds:.2f}",
+        f"{each:.2f}",
+        f"{usage.calls:,}" + (f" (and {usage.cached_calls:,} kept answers)" if usage.cached_calls else ""),
+        f"{usage.tokens:,}",
+        f"{usage.cost:.4f}{unknown}",
+        f"{cost.queries:,}",
+    ]
+
+
+def _data(section: Section) -> Table:
+    lines = [
+        [
+            data.card.name,
+            data.card.source,
+            data.card.terms,
+            f"{data.card.users:,} / {data.card.items:,} / {data.card.events:,}",
+            data.card.clock,
+            {True: "yes", False: "no", None: "unknown"}[data.card.text_by_model],
+            data.content,
+        ]
+        for data in section.data
+    ]
+    head = ["Data", "Source", "Terms", "Users / items / events", "Clock", "Text by a model", "Content"]
+    return Table("Data", head, lines)
+
+
+def as_markdown(report: Report) -> str:
+    """Return the report as Markdown; the same results give the same bytes."""
+    parts = ["# Evaluation", ""]
+    if not report.valid:
+        parts += [f"> **{INVALID}**", ""]
+    for section in report.sections:
+        parts += [f"## {section.place.title}", ""]
+        if not section.valid:
+            parts += [f"**{INVALID}**", ""]
+        for table in tables(section):
+            parts += [f"**{table.caption}**", "", *_lines(table), ""]
+        parts += [*(f"- {note}" for note in section.notes), *([""] if section.notes else [])]
+    if report.unmeasured:
+        parts += ["## Not measured", "", *(f"- {note}" for note in report.unmeasured), ""]
+    parts += ["## How to repeat", "", "```", *report.commands, "```", "", *_versions(report), ""]
+    return "\n".join(parts)
+
+
+def _lines(table: Table) -> Iterator[str]:
+    yield _line(table.head)
+    yield _line(["---"] * len(table.head))
+    yield from map(_line, table.lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(text.replace('|', chr(92) + '|').replace(chr(10), ' ') for text in cells)} |"
+
+
+def versions(report: Report) -> dict[str, str]:
+    """Return versions and machine of all results, several values joined."""
+    found: dict[str, dict[str, None]] = {}
+    for result in (result for section in report.sections for result in section.results):
+        for name, value in {**result.machine, **result.versions}.items():
+            found.setdefault(name, {})[value] = None
+    return {name: " and ".join(values) for name, values in sorted(found.items())}
+
+
+def _versions(report: Report) -> Iterator[str]:
+    yield ", ".join(f"{name} {value}" for name, value in versions(report).items()) + "."
