@@ -71,8 +71,8 @@ class _Side(NamedTuple):
     path: Path
     values: PerQuery
     place: tuple[str, ...]
-    """Suite, data set, split, ties and options, which may change what is asked, with the hashes of the data: values
-    are paired only within one."""
+    """Suite, data set, split, seed, ties and options, all of which may change what is asked, with the hashes of the
+    data: values are paired only within one."""
 
     valid: bool
 
@@ -110,7 +110,7 @@ def compare(
     ]
     if not found:
         raise NothingToCompareError(
-            f"{a!r} and {b!r} share no data set, split and metric of two systems; see the rows of each with "
+            f"{a!r} and {b!r} share no data set, split, seed and metric of two systems; see the rows of each with "
             "`limner eval report`"
         )
     corrected = holm([difference.p for difference in found])
@@ -126,11 +126,11 @@ def _read(reference: str) -> list[_Side]:
     for path in result_files(Path(source)):
         result = load_result(path)
         content = sorted(data.content for data in result.data)
-        splits = {(row.system, row.dataset): row.split for row in result.rows}
+        asked = {(row.system, row.dataset): (row.split, str(row.seed)) for row in result.rows}
         for values in load_per_query(path):
-            split = splits.get((values.system, values.dataset))
-            if split is not None and system in ("", values.system):
-                place = (result.suite, values.dataset, split, result.ties, result.options, *content)
+            how = asked.get((values.system, values.dataset))
+            if how is not None and system in ("", values.system):
+                place = (result.suite, values.dataset, *how, result.ties, result.options, *content)
                 sides.append(_Side(path.resolve(), values, place, result.valid))
     if not sides:
         raise NothingToCompareError(f"{reference!r} holds no values of users of such a system")

@@ -11,6 +11,10 @@ from .problems import moment_starts, past_of, problem_of, repeats, sample
 from .spans import spans
 from .splits import Problem, Split
 
+OTHERS = (
+    "Only each user's own future is hidden; what others did later is hidden by the split `global-time` alone."
+)
+
 
 def leave_one_out(dataset: Dataset, *, seed: int | None = None, users: int | None = None) -> Split:
     """Ask for each user's last event (test) and the one before it (validation).
@@ -58,7 +62,7 @@ def leave_one_out(dataset: Dataset, *, seed: int | None = None, users: int | Non
         past=past_of(dataset, spans(starts[:-1], limit).rows, as_of=None, seed=seed),
         validation=validation,
         test=sample(test, users, seed=seed),
-        notes=tuple(notes),
+        notes=(OTHERS, *notes),
         rebuild=partial(leave_one_out, seed=seed),
     )
     check_split(split)

@@ -12,7 +12,7 @@ from .leave_one_out import leave_one_out
 from .loading.item_files import Catalogue
 from .loading.load import load
 from .loading.ordering import TieShuffle
-from .options import OptionsT, read_options
+from .options import NoOptions, OptionsT, read_options, unknown
 from .probes import run_probes
 from .problems import sample
 from .provenance import data_card
@@ -67,8 +67,7 @@ def prepare(task: Task, folder: Path) -> Prepared:
     """
     if task.split not in SPLITS:
         raise SettingsError("--split", f"{task.split!r} is unknown; the splits are {', '.join(SPLITS)}")
-    shared = {name: value for name, value in task.options.items() if name in LoadOptions.model_fields}
-    chosen = read_options(LoadOptions, "--set", shared)
+    chosen = _loading(task)
     task.workspace.notice(f"{folder.name}: reading")
     return _prepare(
         folder.resolve(), _stamp(folder), task.split, task.seed, task.users, chosen.model_dump_json()
@@ -81,17 +80,27 @@ def check_options(task: Task) -> None:
     Raises:
         SettingsError: One is unknown, or has a value it cannot have.
     """
-    read_options(LoadOptions, "--set", task.options)
+    own_options(task, NoOptions)
 
 
 def own_options(task: Task, model: type[OptionsT]) -> OptionsT:
-    """Read a suite's own options; those of `LoadOptions` are left to `prepare`.
+    """Read a suite's own options, and check those of loading, which `prepare` reads.
 
     Raises:
         SettingsError: One is unknown, or has a value it cannot have.
     """
-    own = {name: value for name, value in task.options.items() if name not in LoadOptions.model_fields}
+    known = (*model.model_fields, *LoadOptions.model_fields)
+    for name in task.options:
+        if name not in known:
+            raise SettingsError(f"--set:{name}", unknown(name, known, "options"))
+    _loading(task)
+    own = {name: value for name, value in task.options.items() if name in model.model_fields}
     return read_options(model, "--set", own)
+
+
+def _loading(task: Task) -> LoadOptions:
+    shared = {name: value for name, value in task.options.items() if name in LoadOptions.model_fields}
+    return read_options(LoadOptions, "--set", shared)
 
 
 def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:

@@ -14,9 +14,12 @@ from .dataset import FloatArray, IntArray
 from .metrics import Ties, measure
 from .places import Places, ScoresError, place
 from .problems import sample
-from .results import Cost, Measured, Values
+from .results import Cost, Measured, Probe, Values
+from .sampled import Sampled, place_among
+from .spans import owners
 from .splits import Past, Problem
-from .system import Choosing, Doubtful, Spending, System, Tunable
+from .system import Choosing, Dependent, Doubtful, Keeping, Spending, System, Telling, Tunable
+from .target_texts import target_in_prompts
 
 BLOCK = 512
 """Queries scored at once, fewer for a large catalogue."""
@@ -32,6 +35,20 @@ KEYWORDS_AT_MOST = 1 << 26
 """Cells of the table of items and keywords; beyond it, lists have no diversity."""
 
 
+@dataclass(frozen=True)
+class Meter:
+    """What was taken up to a moment, or between two: seconds, those of kept calls among them, and usage."""
+
+    seconds: float
+    usage: Usage
+
+    def __sub__(self, earlier: "Meter") -> "Meter":
+        """Return what was taken since."""
+        now, then = self.usage.model_dump(), earlier.usage.model_dump()
+        usage = Usage(**{name: value - then[name] for name, value in now.items()})
+        return Meter(self.seconds - earlier.seconds, usage)
+
+
 @dataclass(kw_only=True)
 class Timed:
     """A system with a stopwatch and the bill."""
@@ -41,6 +58,12 @@ class Timed:
     tune_seconds: float = 0.0
     score_seconds: float = 0.0
     queries: int = 0
+    usage: Usage = Usage()  # noqa: RUF009  # frozen
+    """What fitting and answering cost."""
+
+    tune_usage: Usage = Usage()  # noqa: RUF009  # frozen
+    """What tuning cost."""
+
     untuned: bool = False
     """Whether there was something to choose, and nobody to choose it on."""
 
@@ -49,9 +72,11 @@ class Timed:
     def fit(self, past: Past) -> None:
         """Learn from the past."""
         self.notice(f"{self.system.name}: fitting")
-        started = time.perf_counter()
-        self.system.fit(past)
-        self.fit_seconds += time.perf_counter() - started
+        self._learn(self.system.fit, past)
+
+    def move(self, move: Callable[[Past], None], past: Past) -> None:
+        """Go on with another catalogue."""
+        self._learn(move, past)
 
     def tune(self, validation: Problem, seed: int) -> None:
         """Choose settings on validation users, if there is anything to choose."""
@@ -62,9 +87,11 @@ class Timed:
             return
         self.notice(f"{self.system.name}: tuning")
         asked = sample(validation, VALIDATION_QUERIES, seed=seed)
-        started = time.perf_counter()
+        started = self._meter()
         self.system.tune(asked.queries, asked.answers)
-        self.tune_seconds += time.perf_counter() - started
+        taken = self._meter() - started
+        self.tune_seconds += taken.seconds
+        self.tune_usage += taken.usage
 
     def blocks(self, problem: Problem, n_items: int) -> Iterator[tuple[int, FloatArray]]:
         """Yield the first query and the scores of each block."""
@@ -73,9 +100,11 @@ class Timed:
         for first in range(0, total, height):
             self.notice(f"{self.system.name}: {first:,} of {total:,} queries")
             queries = problem.queries.take(np.arange(first, min(first + height, total)))
-            started = time.perf_counter()
+            started = self._meter()
             scores = self.system.score(queries)
-            self.score_seconds += time.perf_counter() - started
+            taken = self._meter() - started
+            self.score_seconds += taken.seconds
+            self.usage += taken.usage
             self.queries += len(queries)
             if scores.shape != (len(queries), n_items):
                 wanted = f"wanted {(len(queries), n_items)}: every query, every item"
@@ -90,8 +119,21 @@ class Timed:
             tune_seconds=self.tune_seconds,
             score_seconds=self.score_seconds,
             queries=self.queries,
-            usage=self.system.usage if isinstance(self.system, Spending) else Usage(),
+            usage=self.usage,
+            tune_usage=self.tune_usage,
         )
+
+    def _learn(self, learn: Callable[[Past], None], past: Past) -> None:
+        started = self._meter()
+        learn(past)
+        taken = self._meter() - started
+        self.fit_seconds += taken.seconds
+        self.usage += taken.usage
+
+    def _meter(self) -> "Meter":
+        kept = self.system.kept_seconds if isinstance(self.system, Keeping) else 0.0
+        usage = self.system.usage if isinstance(self.system, Spending) else Usage()
+        return Meter(time.perf_counter() + kept, usage)
 
 
 class Asked(NamedTuple):
@@ -103,19 +145,31 @@ class Asked(NamedTuple):
     split: str
     ties: Ties
     seed: int
+    sampled: Sampled | None = None
+    """A ranking among few candidates, measured beside the full one."""
 
 
 def run_system(timed: Timed, asked: Asked) -> Measured:
     """Ask a fitted system everything, and measure."""
     parts: list[Places] = []
+    among: list[Places] = []
     lists: list[IntArray] = [np.empty((0, LISTED), dtype=np.int64)]
+    texts: list[str] = []
     name = timed.system.name
     for first, scores in timed.blocks(asked.problem, asked.past.n_items):
         parts.append(place(scores, asked.problem, first=first, system=name))
         lists.append(top_items(scores, asked.problem, k=LISTED, seed=asked.seed, first=first, system=name))
+        if isinstance(timed.system, Telling):
+            texts += timed.system.texts_seen(
+                asked.problem.queries.take(np.arange(first, first + len(scores)))
+            )
+        if asked.sampled:
+            among.append(place_among(scores, asked.problem, asked.sampled.items, first=first, system=name))
     places = Places.concatenate(parts)
     values: dict[str, Values] = {}
     values.update(measure(places, ties=asked.ties))
+    if asked.sampled:
+        values.update(asked.sampled.label(measure(Places.concatenate(among), ties=asked.ties)))
     values.update(_in_buckets(places, asked))
     vectors = keyword_vectors(asked.past.items)
     beyond = beyond_accuracy(np.concatenate(lists), asked.past, cutoffs=(LISTED,), vectors=vectors)
@@ -128,8 +182,20 @@ def run_system(timed: Timed, asked: Asked) -> Measured:
         per_query=values,
         whole={metric: found for metric, found in beyond.items() if isinstance(found, float)},
         cost=timed.cost,
+        probes=(_target_in_texts(texts, asked),) if any(texts) else (),
+        complete=timed.system.complete if isinstance(timed.system, Dependent) else True,
         notes=tuple(_notes(timed, asked.ties)),
     )
+
+
+def _target_in_texts(texts: Sequence[str], asked: Asked) -> Probe:
+    """Look for the title of every answer in the text of its query."""
+    answers = asked.problem.answers
+    queries: list[int] = owners(answers.starts).tolist()
+    items: list[int] = answers.item.tolist()
+    shown = [texts[query] for query in queries]
+    titles = [asked.past.items[item].title for item in items]
+    return target_in_prompts(shown, titles, dataset=asked.past.card.name)
 
 
 def _notes(timed: Timed, ties: Ties) -> Iterator[str]:

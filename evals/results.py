@@ -101,16 +101,19 @@ class Cost(Record):
     """Wall clock of learning from the past."""
 
     tune_seconds: float = 0.0
-    """Wall clock of choosing settings on validation users."""
+    """Wall clock of choosing settings on validation users, with the calls of kept portraits."""
 
     score_seconds: float = 0.0
-    """Wall clock of answering all queries."""
+    """Wall clock of answering all queries; a kept portrait brings the seconds that its calls took when drawn."""
 
     queries: int = 0
     """Queries answered in `score_seconds`."""
 
     usage: Usage = Usage()
-    """Model calls, tokens and money, over fitting, tuning and answering."""
+    """Model calls, tokens and money, over fitting and answering; kept portraits with what they took when drawn."""
+
+    tune_usage: Usage = Usage()
+    """The same over tuning, such as portraits of validation users."""
 
 
 class SystemCost(Record):
@@ -141,6 +144,9 @@ class Result(Record):
     probes: tuple[Probe, ...]
     valid: bool
     """False if any probe failed: the numbers are printed, and mean nothing."""
+
+    complete: bool = True
+    """False if a model or the budget failed somewhere: the same run again does not take this for finished."""
 
     data: tuple[DataCard, ...]
     cost: tuple[SystemCost, ...] = ()
@@ -197,5 +203,8 @@ class Measured:
     cost: Cost = field(default_factory=Cost)
     probes: tuple[Probe, ...] = ()
     """What the probes found in what the system made or was told; those of the data come from the suite's `guard`."""
+
+    complete: bool = True
+    """False if an answer or a portrait is missing, or stood in for, because a model or the budget failed."""
 
     notes: tuple[str, ...] = ()

@@ -24,6 +24,11 @@ from .rows import rows_of
 from .suite import Checking, Suite, Task
 from .workspace import Workspace, say_nothing
 
+UNFINISHED = "a model or the budget failed in part; the same command measures it again"
+
+_UNDECIDING = {"store", "models_dir", "database_url", "chroma_url", "budget"}
+"""Settings that no complete result depends on; a larger budget goes on with what a smaller one left."""
+
 SUITES = {
     "sequential": "sequential:Sequential",
     "transfer": "transfer:Transfer",
@@ -45,11 +50,12 @@ class Planned(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """Whether the very same run already left its result."""
+        """Whether the very same run already left its result, and nothing in it waits for a model or a budget."""
         try:
-            return load_result(self.path).key == self.key and self.path.with_suffix(".npz").exists()
+            left = load_result(self.path)
         except LimnerError:
             return False
+        return left.key == self.key and left.complete and self.path.with_suffix(".npz").exists()
 
 
 class Done(NamedTuple):
@@ -97,7 +103,8 @@ def plan(run: Run) -> tuple[Planned, ...]:
     """Return every file that a run makes, without making any.
 
     Raises:
-        SettingsError: There is nothing to measure on, no such suite, or a spec or option cannot be.
+        SettingsError: There is nothing to measure on, no such suite, a spec or option cannot be, or a budget
+            would have to hold over several processes.
         UnknownFormatError: A data folder is missing.
     """
     suite = load_suite(run.suite)
@@ -105,6 +112,12 @@ def plan(run: Run) -> tuple[Planned, ...]:
         raise SettingsError("--data", f"suite `{run.suite}` needs two or more: the first is fitted on")
     if not run.data:
         raise SettingsError("--data", f"suite `{run.suite}` needs one or more folders")
+    limits = run.task.workspace.settings.budget.model_dump(exclude_none=True)
+    if run.jobs > 1 and limits:
+        names = ", ".join(f"`budget.{name}`" for name in limits)
+        raise SettingsError(
+            "--jobs", f"{run.jobs} processes cannot share one budget; use `--jobs 1`, or unset {names}"
+        )
     groups = [run.data] if suite.together else [(folder,) for folder in run.data]
     systems = tuple(dict.fromkeys(run.systems or suite.default_systems))
     tasks = [replace(run.task, system=spec, data=group) for group in groups for spec in systems]
@@ -162,9 +175,10 @@ def _make(planned: Planned) -> Done:
         rows=rows_of(measured, seed=task.seed),
         probes=probes,
         valid=all(probe.passed for probe in probes),
+        complete=all(part.complete for part in measured),
         data=tuple(data),
         cost=tuple(_cost(part) for part in measured),
-        notes=tuple(dict.fromkeys(note for part in measured for note in part.notes)),
+        notes=tuple(dict.fromkeys(note for part in measured for note in _notes(part))),
         versions=versions(),
         machine=machine_facts(),
         started=started,
@@ -200,10 +214,12 @@ def _settings(task: Task) -> dict[str, Any]:
 
 
 def _models(task: Task) -> str:
-    """Return a hash of Limner's own settings, but for where it keeps things."""
-    return content_hash(
-        task.workspace.settings.model_dump_json(exclude={"store", "models_dir", "database_url", "chroma_url"})
-    )
+    """Return a hash of Limner's own settings, but for where it keeps things and what it may spend."""
+    return content_hash(task.workspace.settings.model_dump_json(exclude=_UNDECIDING))
+
+
+def _notes(part: Measured) -> tuple[str, ...]:
+    return part.notes if part.complete else (f"INCOMPLETE: {part.system}: {UNFINISHED}", *part.notes)
 
 
 def _cost(part: Measured) -> SystemCost:

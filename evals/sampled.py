@@ -5,11 +5,12 @@ Sampled metrics are not the full ones on a smaller scale, and can order systems 
 """
 
 from collections.abc import Mapping
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import SettingsError
 from .dataset import FloatArray, IntArray
 from .places import Places, batch_of
 from .splits import Past, Problem
@@ -19,9 +20,28 @@ Sampling = Literal["uniform", "popular"]
 Value = TypeVar("Value")
 
 
+class Sampled(NamedTuple):
+    """The candidates beside each query's answers."""
+
+    items: IntArray
+    """Item numbers, shape `(Q, count)`."""
+
+    sampling: Sampling
+
+    def label(self, metrics: Mapping[str, Value]) -> dict[str, Value]:
+        """Rename metrics, so that nobody takes them for those of a full ranking.
+
+        Examples:
+            >>> Sampled(np.empty((1, 99), dtype=np.int64), "uniform").label({"ndcg@10": 0.5})
+            {'ndcg@10 sampled-99': 0.5}
+        """
+        kind = "" if self.sampling == "uniform" else f"-{self.sampling}"
+        return {f"{name} sampled-{self.items.shape[1]}{kind}": value for name, value in metrics.items()}
+
+
 def sample_negatives(
     problem: Problem, past: Past, *, count: int, seed: int, sampling: Sampling = "uniform"
-) -> IntArray:
+) -> Sampled:
     """Draw items that are neither in a query's history nor among its answers, each at most once.
 
     Args:
@@ -31,11 +51,8 @@ def sample_negatives(
         seed: Decides them.
         sampling: `uniform`, or `popular`: in proportion to how often an item was chosen.
 
-    Returns:
-        Item numbers, shape `(Q, count)`.
-
     Raises:
-        ValueError: A query has not so many other items.
+        SettingsError: A query has not so many other items.
 
     Source:
         Without replacement by Gumbel keys: Efraimidis & Spirakis 2006, "Weighted random sampling with a reservoir".
@@ -54,9 +71,10 @@ def sample_negatives(
         keys[problem.answers.item[spans[query] : spans[query + 1]]] = -np.inf
         left = int(np.count_nonzero(keys > -np.inf))
         if left < count:
-            raise ValueError(f"`count` is {count}, but query {query} has only {left} items to draw from")
+            reason = f"must be at most {left}, the items that one user can be offered; got {count}"
+            raise SettingsError("negatives", reason)
         drawn[query] = np.argpartition(-keys, count - 1)[:count] if count else []
-    return drawn
+    return Sampled(drawn, sampling)
 
 
 def place_among(
@@ -72,7 +90,7 @@ def place_among(
     Args:
         scores: Scores of the whole catalogue, higher is better, shape `(Q, N)`.
         problem: What was asked.
-        negatives: From `sample_negatives`, of the whole problem.
+        negatives: Candidates of the whole problem, `Sampled.items`.
         first: The query of the first row, where a batch is placed.
         system: Name for an error.
 
@@ -90,14 +108,3 @@ def place_among(
         tied[span] = (pool == right[:, None]).sum(axis=1) - 1
     candidates = np.diff(batch.starts) + negatives.shape[1]
     return Places(better=better, tied=tied, starts=batch.starts, candidates=candidates)
-
-
-def label(metrics: Mapping[str, Value], *, count: int, sampling: Sampling = "uniform") -> dict[str, Value]:
-    """Rename metrics, so that nobody takes them for those of a full ranking.
-
-    Examples:
-        >>> label({"ndcg@10": 0.5}, count=99)
-        {'ndcg@10 sampled-99': 0.5}
-    """
-    suffix = f"sampled-{count}" + ("" if sampling == "uniform" else f"-{sampling}")
-    return {f"{name} {suffix}": value for name, value in metrics.items()}

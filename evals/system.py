@@ -92,6 +92,45 @@ class Doubtful(Protocol):
         ...
 
 
+@runtime_checkable
+class Dependent(Protocol):
+    """A system that asks models says whether all of them answered."""
+
+    @property
+    def complete(self) -> bool:
+        """False once something stood in for what a model or the budget refused; such a result is made again."""
+        ...
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A system that takes what models made in an earlier run says how long that took."""
+
+    @property
+    def kept_seconds(self) -> float:
+        """Seconds of those calls of `usage` that were made in an earlier run."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A system that writes texts about users shows them, so that the target can be looked for in them."""
+
+    def texts_seen(self, queries: Queries) -> Sequence[str]:
+        """Return one text a query, of what was scored by; empty where there is none. Nothing is made for this."""
+        ...
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """A rater that reads answers says which it could read."""
+
+    @property
+    def readable(self) -> FloatArray | None:
+        """For each rating of the last `rate` 1, 0, or NaN where there was no answer; absent if nobody was asked."""
+        ...
+
+
 class Rater(Protocol):
     """Predicts ratings."""
 

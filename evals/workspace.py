@@ -5,6 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..settings import Settings
+from ..tools.budget import Budget, Reservation
+
+
+class RunBudget(Budget):
+    """Limits of a whole run: once it refused a call, no model is asked any more, however small the question."""
+
+    async def admit(self, worst: Reservation) -> None:
+        """Set one call aside.
+
+        Raises:
+            BudgetExceededError: It does not fit, or one before it did not.
+        """
+        self.check()
+        await super().admit(worst)
+
+
+_OF_SETTINGS = RunBudget()
 
 
 def say_nothing(line: str) -> None:
@@ -27,3 +44,11 @@ class Workspace:
 
     notice: Callable[[str], None] = say_nothing
     """Takes one line of progress or warning for the person who waits."""
+
+    budget: Budget = _OF_SETTINGS
+    """Limits of everything that is done with this workspace and its copies; those of the settings if absent."""
+
+    def __post_init__(self) -> None:
+        """Open the budget."""
+        if self.budget is _OF_SETTINGS:
+            object.__setattr__(self, "budget", RunBudget(self.settings.budget))

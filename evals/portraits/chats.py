@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from ...errors import LimnerError
+from ...agents.publish_profiles import INCOMPLETE
+from ...errors import LimnerError, ModelError
 from ...face import Limner
 from ...records import Interaction, Usage
 from ...settings import Settings
@@ -52,6 +53,9 @@ class ChatPortrait:
     note: str | None = None
     """Why there is none."""
 
+    complete: bool = True
+    """False if a model or the budget failed where it was wanted."""
+
 
 async def draw_chats(
     settings: Settings,
@@ -90,14 +94,18 @@ async def _outcomes(
         async for outcome in outcomes:
             profile = outcome.profile
             if profile is None:
-                yield outcome.user_id, ChatPortrait(text="", note=_reason(outcome.error))
+                note, failed = _reason(outcome.error), isinstance(outcome.error, ModelError)
+                yield outcome.user_id, ChatPortrait(text="", note=note, complete=not failed)
                 continue
             before = known[outcome.user_id]
             fresh = before is None or before.version != profile.version
             yield (
                 outcome.user_id,
                 ChatPortrait(
-                    text=profile.text, source=profile.source, usage=profile.usage if fresh else Usage()
+                    text=profile.text,
+                    source=profile.source,
+                    usage=profile.usage if fresh else Usage(),
+                    complete=not profile.fingerprint.startswith(INCOMPLETE),
                 ),
             )
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from ...errors import ModelError, PriceUnknownError
+from ...errors import ModelError, ModelOutputError, PriceUnknownError
 from ...models import Profile, Rollout
 from ...records import Usage, content_hash
 from ...settings import Settings
@@ -98,7 +98,12 @@ async def _choose(studio: Studio, entry: Wanted, drawn: Profile, drafts: Sequenc
     lines = (await tell_history(studio, entry)).lines
     spent, verdicts = Usage(), dict[int, Verdict]()
     for place, draft in enumerate(drafts):
-        verdict, usage = await _judge(studio, entry, lines, draft.profile_text)
+        try:
+            verdict, usage = await _judge(studio, entry, lines, draft.profile_text)
+        except PriceUnknownError:
+            raise
+        except ModelError as error:
+            return unfinished(drawn, spent + usage_of(error), f"{JUDGE.id}: {error}")
         spent += usage
         if verdict is not None:
             verdicts[place] = verdict
@@ -122,9 +127,7 @@ async def _judge(
     chat = studio.chat.for_subject(f"user:{entry.user_id}")
     try:
         answer = await complete_as(chat, request, Verdict, studio.budget)
-    except PriceUnknownError:
-        raise
-    except ModelError as error:
+    except ModelOutputError as error:
         return None, usage_of(error)
     return answer.value, answer.usage
 

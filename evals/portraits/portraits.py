@@ -5,11 +5,13 @@ histories of the queries. Every portrait is drawn with its query's `as_of`, so n
 whatever the store holds. Drawing goes on where it was interrupted: an up-to-date portrait is left alone.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...agents.publish_profiles import INCOMPLETE
 from ...models import Profile
 from ...records import Usage, content_hash
 from ...settings import NO_MODEL, Settings
@@ -22,7 +24,6 @@ from .painters import EXTRACTIVE, LoopPainter, Painter
 from .studio import Wanted, open_studio
 
 if TYPE_CHECKING:
-    from ...tools.budget import Budget
     from ...tools.chat import ChatModel
 
 
@@ -46,23 +47,28 @@ class Portraits:
     ) -> None:
         self._painter: Painter = painter or LoopPainter(writer)
         self._workspace, self._chat = workspace, chat
-        self._budget: Budget | None = None
+        self.usage = Usage()
+        """What all portraits cost when they were drawn, in this run or an earlier one, of every past."""
+
+        self.kept_seconds = 0.0
+        """Seconds of the calls in `usage` that an earlier run made."""
+
+        self.complete = True
+        """False once a portrait came about without the model that should have written it."""
+
         self._drawn: dict[Wanted, Profile] = {}
-        self._found = 0
+        self._kept = 0
         self._past: Past | None = None
         self._folder = Path()
 
     def fit(self, past: Past) -> None:
         """Take in what may be known; portraits of another past are forgotten."""
-        self._past, self._drawn, self._found = past, {}, 0
+        self._past, self._drawn, self._kept = past, {}, 0
         self._folder = self._workspace.folder / "portraits" / self._name_of_store(past)
 
     def draw(self, queries: Queries) -> list[Profile | None]:
         """Return each query's portrait as of its moment; `None` where there is nothing to draw from."""
-        past = self._known
-        wanted = [
-            Wanted(past.user_ids[user], moment_of(at, past.card.clock)) for user, at in asked_at(queries)
-        ]
+        wanted = self._wanted(queries)
         self._draw(
             [entry for entry, told in zip(wanted, _has_history(queries), strict=True) if told], queries
         )
@@ -73,21 +79,20 @@ class Portraits:
         self._draw(wanted, None)
         return [self._drawn.get(entry) for entry in wanted]
 
-    @property
-    def usage(self) -> Usage:
-        """What all portraits cost when they were drawn, in this run or an earlier one."""
-        return Usage.total(profile.usage for profile in self._drawn.values())
+    def texts_seen(self, queries: Queries) -> list[str]:
+        """Return the words of each query's portrait; nothing is drawn."""
+        return [_words_of(self._drawn.get(entry)) for entry in self._wanted(queries)]
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What a reader must know: who wrote in the model's place, and whose seconds are not in this run."""
+        """What a reader must know: who wrote in the model's place, and what was drawn in an earlier run."""
         drawn, found = len(self._drawn), list[str]()
         by_rule = sum(profile.source == EXTRACTIVE for profile in self._drawn.values())
         if by_rule and self._painter.writer != EXTRACTIVE:
             found.append(f"{by_rule} of {drawn} portraits are the extractive one, not the model's")
-        if self._found:
+        if self._kept:
             found.append(
-                f"{self._found} of {drawn} portraits were drawn before: their seconds are not counted"
+                f"{self._kept} of {drawn} portraits were drawn before; calls and seconds are those of then"
             )
         return tuple(found)
 
@@ -102,6 +107,10 @@ class Portraits:
             raise RuntimeError("portraits are drawn after `fit`")
         return self._past
 
+    def _wanted(self, queries: Queries) -> list[Wanted]:
+        past = self._known
+        return [Wanted(past.user_ids[user], moment_of(at, past.card.clock)) for user, at in asked_at(queries)]
+
     def _draw(self, wanted: Sequence[Wanted], queries: Queries | None) -> None:
         missing = [entry for entry in dict.fromkeys(wanted) if entry not in self._drawn]
         if not missing:
@@ -109,23 +118,29 @@ class Portraits:
         with _alone_in(self.folder, self._workspace):
             file = DrawnFile(self.folder)
             kept = file.read()
-            self._drawn |= {entry: kept[entry] for entry in missing if entry in kept}
-            self._found += sum(entry in kept for entry in missing)
+            started = datetime.now(UTC)
+            self._hang({entry: kept[entry] for entry in missing if entry in kept}, started)
             missing = [entry for entry in missing if entry not in kept]
             if missing:
                 painted = wait_for(self._paint(missing, queries))
                 file.add(painted)
-                self._drawn |= painted
+                self._hang(painted, started)
+
+    def _hang(self, portraits: Mapping[Wanted, Profile], started: datetime) -> None:
+        """Take portraits in; a store may have held some of those that were asked for."""
+        old = [profile for profile in portraits.values() if profile.created_at < started]
+        self._drawn |= portraits
+        self._kept += len(old)
+        self.kept_seconds += sum(profile.usage.seconds for profile in old)
+        self.usage += Usage.total(profile.usage for profile in portraits.values())
+        self.complete &= not any(profile.fingerprint.startswith(INCOMPLETE) for profile in portraits.values())
 
     async def _paint(self, wanted: Sequence[Wanted], queries: Queries | None) -> dict[Wanted, Profile]:
-        from ...tools.budget import Budget
-
-        budget = self._budget = self._budget or Budget(self._workspace.settings.budget)
         async with open_studio(
             self._workspace,
             self._settings(self.folder),
             self._known,
-            budget=budget,
+            budget=self._workspace.budget,
             painter=self._painter,
             chat=self._chat,
         ) as studio:
@@ -197,6 +212,13 @@ def asked_at(queries: Queries) -> list[tuple[int, int]]:
 def _has_history(queries: Queries) -> list[bool]:
     lengths: list[int] = (queries.starts[1:] - queries.starts[:-1]).tolist()
     return [length > 0 for length in lengths]
+
+
+def _words_of(profile: Profile | None) -> str:
+    if profile is None:
+        return ""
+    facets = (facet.text for facet in profile.facets)
+    return "\n".join([profile.text, *profile.likes, *profile.dislikes, *facets])
 
 
 def _hash_of(past: Past) -> str:

@@ -76,7 +76,8 @@ class Questioner:
 
         Metrics are `accuracy` (the likeliest option is the right one; a tie of n counts 1/n), `probability` of
         the right option among all options, and its `log_probability` in nats (NaN if the backend gives none).
-        An answer that names no option counts as wrong.
+        An answer that names no option counts as wrong, and `readable` is the share of a question's turns that named
+        one. A question without any answer, for want of a model or a budget, is NaN everywhere.
 
         Args:
             prompt: Takes `context` and `options`, and `question` if it declares it.
@@ -183,7 +184,7 @@ async def open_questioner(workspace: Workspace) -> AsyncGenerator[Questioner]:
         model = LiteLLMChat(settings.model, chat_settings, models_dir=settings.models_dir)
         cached = CachedChat(ShortAnswers(model), store)
         try:
-            yield Questioner(cached, Budget(settings.budget), at_once=at_once, notice=workspace.notice)
+            yield Questioner(cached, workspace.budget, at_once=at_once, notice=workspace.notice)
         finally:
             await cached.aclose()
 

@@ -24,7 +24,8 @@ def draw_chatters(workspace: Workspace, chatters: Sequence[Chatter], writer: str
     started = time.perf_counter()
     folder = workspace.folder / "portraits" / f"{name}-{writer}".replace("/", "-").replace(":", "-")
     settings = settings_of_store(workspace.settings, folder, writer)
-    portraits = wait_for(draw_chats(settings, chatters, notice=workspace.notice))
+    budget = None if writer == EXTRACTIVE else workspace.budget  # without a model there is nothing to refuse
+    portraits = wait_for(draw_chats(settings, chatters, budget=budget, notice=workspace.notice))
     missing = [portrait.note for portrait in portraits if portrait.note]
     by_rule = sum(portrait.source == "extractive" for portrait in portraits)
     notes: list[str] = []
@@ -37,4 +38,5 @@ def draw_chatters(workspace: Workspace, chatters: Sequence[Chatter], writer: str
         Usage.total(portrait.usage for portrait in portraits),
         time.perf_counter() - started,
         tuple(notes),
+        complete=all(portrait.complete for portrait in portraits),
     )

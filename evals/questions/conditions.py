@@ -62,6 +62,12 @@ class Told(NamedTuple):
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
 
+    kept_seconds: float = 0.0
+    """Part of `seconds`: what calls of an earlier run took, whose portraits were kept."""
+
+    complete: bool = True
+    """Whether no portrait is missing, or stood in for, because a model or the budget failed."""
+
 
 def read_condition(spec: str, workspace: Workspace) -> Condition:
     """Read what a spec gives the model.
@@ -109,7 +115,9 @@ def contexts_for(
     notes = (f"{missing} of {len(drawn)} users have no portrait",) if missing else ()
     notes = (*notes, *portraits.caveats)
     contexts = [profile.text if profile else "" for profile in drawn]
-    return Told(contexts, portraits.usage, time.perf_counter() - started, notes)
+    kept = portraits.kept_seconds
+    seconds = time.perf_counter() - started + kept
+    return Told(contexts, portraits.usage, seconds, notes, kept, portraits.complete)
 
 
 def writer_of(name: str, workspace: Workspace) -> str:

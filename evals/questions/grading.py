@@ -54,6 +54,9 @@ class Answered:
     usage: tuple[Usage, ...]
     """What each question cost."""
 
+    complete: bool = True
+    """Whether every request had an answer, readable or not."""
+
     chance: Mapping[str, float] = field(default_factory=dict[str, float])
     """What guessing scores, for the metrics where that is known."""
 
@@ -132,7 +135,7 @@ def grade_choices(
     grades = [
         _grade_one(question, asked, letters) for question, asked in zip(questions, by_question, strict=True)
     ]
-    table = np.array(grades, dtype=np.float32).reshape(len(questions), 3)
+    table = np.array(grades, dtype=np.float32).reshape(len(questions), 4)
     notes = summarise_failures(replies)
     if total := letters.total():
         said = ", ".join(f"{letter} {count / total:.0%}" for letter, count in sorted(letters.items()))
@@ -145,8 +148,10 @@ def grade_choices(
             "accuracy": table[:, 0],
             "probability": table[:, 1],
             "log_probability": table[:, 2],
+            "readable": table[:, 3],
         },
         usage=tuple(Usage.total(reply.usage for _, reply in asked) for asked in by_question),
+        complete=all(reply.result is not None for reply in replies),
         chance={"accuracy": chance, "probability": chance},
         notes=tuple(notes),
     )
@@ -154,16 +159,17 @@ def grade_choices(
 
 def _grade_one(
     question: Choice, asked: Sequence[tuple[int, Reply]], letters: Counter[str]
-) -> tuple[float, float, float]:
-    """Return accuracy, probability and log-probability of one question; options are averaged over its turns."""
+) -> tuple[float, float, float, float]:
+    """Return accuracy, probability, log-probability and share of readable turns of one question, over its turns."""
     size = len(question.options)
-    total, graded = np.zeros(size), True
+    total, graded, unread = np.zeros(size), True, 0
     for by, reply in asked:
         if reply.result is None:
-            return math.nan, math.nan, math.nan
+            return math.nan, math.nan, math.nan, math.nan
         read = shares_of(reply.result, LETTERS[:size])
         if read is None:
             letters["none"] += 1
+            unread += 1
             graded = False
             continue
         shares, by_log_probability = read
@@ -173,4 +179,5 @@ def _grade_one(
     best = total == total.max()
     accuracy = float(best[question.right] / best.sum()) if total.any() else 0.0
     probability = float(total[question.right])
-    return accuracy, probability, math.log(probability) if graded else math.nan
+    readable = 1.0 - unread / max(len(asked), 1)
+    return accuracy, probability, math.log(probability) if graded else math.nan, readable

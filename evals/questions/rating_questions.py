@@ -36,6 +36,11 @@ class ShownScale(NamedTuple):
         share = (rating - self.low) / (self.high - self.low)
         return 1 + round(min(max(share, 0.0), 1.0) * (self.levels - 1))
 
+    @property
+    def middle(self) -> float:
+        """What an answer counts as that names no level."""
+        return (self.low + self.high) / 2
+
     def labels(self) -> list[str]:
         """Return the levels as a model writes them."""
         return [str(level) for level in range(1, self.levels + 1)]
@@ -70,13 +75,19 @@ class Guesses(NamedTuple):
     """What a model expects."""
 
     ratings: FloatArray
-    """On the source's scale; NaN where the model named no level or did not answer."""
+    """On the source's scale; NaN where the model did not answer."""
+
+    readable: FloatArray
+    """Whether the answer named a level, 1 or 0; NaN where there is none."""
 
     usage: tuple[Usage, ...]
     """What each question cost."""
 
     notes: tuple[str, ...]
     """What a reader of the numbers should know."""
+
+    complete: bool = True
+    """Whether every question had an answer, readable or not."""
 
 
 async def guess_ratings(
@@ -91,7 +102,7 @@ async def guess_ratings(
     """Ask how each person rates an item.
 
     A guess is the mean of the scale under the probabilities of its levels, or the level named where the backend
-    gives no log-probabilities.
+    gives no log-probabilities. An answer that names no level counts as the middle of the scale.
 
     Args:
         questioner: Who is asked.
@@ -115,13 +126,14 @@ async def guess_ratings(
     ]
     replies = await questioner.ask(tasks, max_tokens=2, top_logprobs=ALTERNATIVES, label=label)
     ratings = np.full(len(tasks), np.nan, dtype=np.float32)
-    unread = 0
+    readable = ratings.copy()
     for ix, reply in enumerate(replies):
-        read = None if reply.result is None else shares_of(reply.result, labels)
-        unread += reply.result is not None and read is None
-        if read is not None:
-            ratings[ix] = float(read[0] @ values)
+        if reply.result is not None:
+            read = shares_of(reply.result, labels)
+            readable[ix] = read is not None
+            ratings[ix] = scale.middle if read is None else float(read[0] @ values)
     notes = summarise_failures(replies)
-    if unread:
-        notes.append(f"{unread} of {len(tasks)} answers named no level of the scale")
-    return Guesses(ratings, tuple(reply.usage for reply in replies), tuple(notes))
+    if unread := np.count_nonzero(readable == 0):
+        notes.append(f"{unread} of {len(tasks)} answers named no level: the middle of the scale stands in")
+    usage, complete = tuple(reply.usage for reply in replies), not np.isnan(ratings).any()
+    return Guesses(ratings, readable, usage, tuple(notes), bool(complete))

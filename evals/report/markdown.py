@@ -97,7 +97,7 @@ def _costs(section: Section) -> Table:
 
 def _cost(cost: Cost) -> list[str]:
     each = 1000 * cost.score_seconds / cost.queries if cost.queries else 0.0
-    usage = cost.usage
+    usage = cost.usage + cost.tune_usage
     unknown = f" ({usage.unpriced_calls:,} calls without a price)" if usage.unpriced_calls else ""
     return [
         f"{cost.fit_seconds:.2f}",

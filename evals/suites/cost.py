@@ -46,6 +46,8 @@ class CostSuite:
 def bill(cost: Cost) -> dict[str, float]:
     """Return the cost for each user asked, and for each of the recommendations in a list.
 
+    What tuning took, such as portraits of validation users, is told apart and divided by nobody.
+
     Examples:
         >>> found = bill(Cost(fit_seconds=2.0, score_seconds=1.0, queries=100))
         >>> found["seconds a user"], found["seconds a recommendation"], found["fit seconds"]
@@ -61,4 +63,11 @@ def bill(cost: Cost) -> dict[str, float]:
     }
     each = {f"{name} a user": value / users for name, value in taken.items()}
     each |= {f"{name} a recommendation": value / users / LISTED for name, value in taken.items()}
-    return each | {"fit seconds": cost.fit_seconds, "tune seconds": cost.tune_seconds}
+    tuning = cost.tune_usage
+    return each | {
+        "fit seconds": cost.fit_seconds,
+        "tune seconds": cost.tune_seconds,
+        "tune calls": float(tuning.calls),
+        "tune tokens": float(tuning.tokens),
+        "tune dollars": tuning.cost,
+    }

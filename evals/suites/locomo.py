@@ -63,6 +63,7 @@ def measure_locomo(task: Task, folder: Path, condition: Condition, options: QaOp
         users=[question.id for question in questions],
         per_query=grades | by_group(grades, [question.category for question in questions]),
         cost=cost,
+        complete=told.complete and all(reply.result is not None for reply in replies),
         notes=tuple(f"{condition.name}: {note}" for note in (*told.notes, *summarise_failures(replies))),
     )
 

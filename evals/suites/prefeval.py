@@ -54,6 +54,7 @@ def measure_prefeval(task: Task, folder: Path, condition: Condition, options: Qa
             per_query=answered.values | by_group(answered.values, answered.groups),
             whole={f"chance {name}": value for name, value in answered.chance.items()},
             cost=cost,
+            complete=told.complete and answered.complete,
             notes=tuple(f"{condition.name}: {note}" for note in (*told.notes, *answered.notes)),
         )
 

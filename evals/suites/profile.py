@@ -19,6 +19,7 @@ from ..registry import build
 from ..results import Cost, DataCard, Measured, Probe
 from ..splits import Past, Queries
 from ..suite import Task
+from ..system import Dependent, Doubtful, Keeping
 
 WORDS = "words"
 """Names the lexical scorer where an encoder could stand."""
@@ -75,12 +76,16 @@ class Profiles:
         drawn = time.perf_counter()
         cost = Cost(
             fit_seconds=fitted - started,
-            score_seconds=drawn - fitted,
+            score_seconds=drawn - fitted + (system.kept_seconds if isinstance(system, Keeping) else 0.0),
             queries=len(queries),
             usage=system.usage,
         )
         hanging = _hang(task, options, prepared, profiles)
-        return [_measured(task, options, prepared, hanging, system.name, cost)]
+        measured = _measured(task, options, prepared, hanging, system.name, cost)
+        caveats = system.caveats if isinstance(system, Doubtful) else ()
+        notes = (*measured.notes, *(f"{system.name}: {caveat}" for caveat in caveats))
+        complete = system.complete if isinstance(system, Dependent) else True
+        return [replace(measured, notes=notes, complete=complete)]
 
     def guard(self, task: Task) -> tuple[Sequence[DataCard], Sequence[Probe]]:
         """Return the card of the data, and what the probes for leaks found in it."""

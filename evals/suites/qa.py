@@ -68,6 +68,7 @@ class Qa:
                 per_query=asked.values,
                 whole=asked.whole,
                 cost=asked.cost,
+                complete=asked.complete,
                 probes=asked.probes,
                 notes=(*prepared.notes, *asked.notes),
             )
@@ -93,6 +94,7 @@ class Asked(NamedTuple):
     cost: Cost
     probes: tuple[Probe, ...]
     notes: tuple[str, ...]
+    complete: bool
 
 
 def next_item_questions(
@@ -141,12 +143,15 @@ def _measure(
     )
     values = {name: _spread(column, places, len(problem.queries)) for name, column in chosen.values.items()}
     values["rating_mae"] = np.abs(guessed.ratings - _first_ratings(problem)).astype(np.float64)
+    values["rating_readable"] = guessed.readable.astype(np.float64)
     whole = {f"chance {name}": value for name, value in chosen.chance.items()}
     right: list[int] = problem.answers.item[problem.answers.starts[:-1]].tolist()
     titles = [past.items[item].title for item in right]
     notes = [*told.notes, *_notes(len(problem.queries) - len(questions), chosen, guessed)]
     leak = target_in_prompts(told.contexts, titles, dataset=past.card.name)
-    return Asked(values, whole, cost, (leak,), tuple(f"{condition.name}: {note}" for note in notes))
+    complete = told.complete and chosen.complete and guessed.complete
+    named = tuple(f"{condition.name}: {note}" for note in notes)
+    return Asked(values, whole, cost, (leak,), named, complete)
 
 
 def _notes(left_out: int, chosen: Answered, guessed: Guesses) -> Iterator[str]:
@@ -168,7 +173,8 @@ async def _guess(
     actual = _first_ratings(problem)
     rated = np.flatnonzero(~np.isnan(actual))
     if scale is None or scale.levels < 2 or not len(rated):
-        return Guesses(np.full(len(actual), np.nan, dtype=np.float32), (), ())
+        nothing = np.full(len(actual), np.nan, dtype=np.float32)
+        return Guesses(nothing, nothing, (), ())
     queries, answers = problem.queries, problem.answers
     guesses = await guess_ratings(
         questioner,
@@ -178,7 +184,11 @@ async def _guess(
         [contexts[place] for place in rated.tolist()],
         label=f"{label}, ratings",
     )
-    return guesses._replace(ratings=_spread(guesses.ratings, rated.tolist(), len(actual)).astype(np.float32))
+    ratings, readable = (
+        _spread(column, rated.tolist(), len(actual)).astype(np.float32)
+        for column in (guesses.ratings, guesses.readable)
+    )
+    return guesses._replace(ratings=ratings, readable=readable)
 
 
 def _first_ratings(problem: Problem) -> FloatArray:

@@ -12,10 +12,10 @@ from ..dataset import FloatArray
 from ..options import read_spec
 from ..prepared import check_options, prepare
 from ..rating_metrics import measure_ratings, rating_errors
-from ..results import Cost, DataCard, Measured, Probe
+from ..results import Cost, DataCard, Measured, Probe, Values
 from ..splits import Past, Problem
 from ..suite import Task
-from ..system import Doubtful, Rater, Spending
+from ..system import Dependent, Doubtful, Keeping, Rater, Reading, Spending
 from ..systems.raters import make_rater
 
 _MOST_LEVELS = 20
@@ -79,10 +79,11 @@ class Rating:
                 dataset=prepared.dataset.card.name,
                 split=prepared.split.name,
                 users=users,
-                per_query=errors,
+                per_query=errors | _readable(rater),
                 whole={name: figure.value for name, figure in of_whole.items()},
                 whole_ci={name: (figure.low, figure.high) for name, figure in of_whole.items()},
                 cost=cost,
+                complete=rater.complete if isinstance(rater, Dependent) else True,
                 notes=(*prepared.notes, *notes),
             )
         ]
@@ -106,13 +107,20 @@ def _predict(rater: Rater, past: Past, problem: Problem) -> _Predicted:
     rater.fit(past)
     fitted = time.perf_counter()
     ratings = rater.rate(problem.queries, problem.answers.item)
+    kept = rater.kept_seconds if isinstance(rater, Keeping) else 0.0
     cost = Cost(
         fit_seconds=fitted - started,
-        score_seconds=time.perf_counter() - fitted,
+        score_seconds=time.perf_counter() - fitted + kept,
         queries=len(problem.queries),
         usage=rater.usage if isinstance(rater, Spending) else Usage(),
     )
     return _Predicted(ratings, cost)
+
+
+def _readable(rater: Rater) -> dict[str, Values]:
+    """Return which answers could be read, where a model was asked."""
+    read = rater.readable if isinstance(rater, Reading) else None
+    return {} if read is None else {"readable": read}
 
 
 def rated_targets(problem: Problem) -> Problem:

@@ -4,12 +4,26 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from pydantic import PositiveInt
+
 from ...errors import MissingExtraError
-from ..prepared import check_options, prepare
+from ...records import Record
+from ..prepared import own_options, prepare
 from ..ranking import Asked, Timed, run_system
 from ..registry import build
 from ..results import DataCard, Measured, Probe
+from ..sampled import Sampling, sample_negatives
 from ..suite import Task
+
+
+class SequentialOptions(Record):
+    """What `--set` may say besides how data are loaded."""
+
+    negatives: PositiveInt | None = None
+    """Also rank among so many sampled items a user; only to stand beside sources that did so."""
+
+    sampling: Sampling = "uniform"
+    """`popular` samples in proportion to how often an item was chosen."""
 
 
 class Sequential:
@@ -26,7 +40,7 @@ class Sequential:
         Raises:
             SettingsError: Says which.
         """
-        check_options(task)
+        own_options(task, SequentialOptions)
         with suppress(MissingExtraError):  # said when its turn comes; it stops no other system
             build(task.system, task.workspace)
 
@@ -37,13 +51,18 @@ class Sequential:
         timed = Timed(system=build(task.system, task.workspace), notice=task.workspace.notice)
         timed.fit(prepared.split.past)
         timed.tune(prepared.split.validation, task.seed)
+        options = own_options(task, SequentialOptions)
+        past, problem, count = prepared.split.past, prepared.test, options.negatives
         asked = Asked(
-            past=prepared.split.past,
-            problem=prepared.test,
+            past=past,
+            problem=problem,
             dataset=prepared.dataset.card.name,
             split=prepared.split.name,
             ties=task.ties,
             seed=task.seed,
+            sampled=sample_negatives(problem, past, count=count, seed=task.seed, sampling=options.sampling)
+            if count
+            else None,
         )
         measured = run_system(timed, asked)
         return [replace(measured, notes=(*prepared.notes, *measured.notes))]

@@ -18,7 +18,7 @@ from ..metrics import Values, measure
 from ..places import Places, place
 from ..spans import owners
 from ..splits import Answers, Past, Problem, Queries
-from ..system import Doubtful, Spending, System, Tunable
+from ..system import Dependent, Doubtful, Keeping, Spending, System, Telling, Tunable
 
 Weights = NDArray[np.float64]
 """Shares of the parts, shape `(parts,)`, together 1."""
@@ -137,6 +137,21 @@ class Fusion:
             if isinstance(part, Doubtful)
             for caveat in part.caveats
         ]
+
+    @property
+    def kept_seconds(self) -> float:
+        """Seconds of the parts' calls that an earlier run made."""
+        return sum(part.kept_seconds for part in self.systems if isinstance(part, Keeping))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every part has what it needs of models."""
+        return all(part.complete for part in self.systems if isinstance(part, Dependent))
+
+    def texts_seen(self, queries: Queries) -> Sequence[str]:
+        """Return what the parts show, joined."""
+        shown = [part.texts_seen(queries) for part in self.systems if isinstance(part, Telling)]
+        return ["\n".join(texts) for texts in zip(*shown, strict=True)] if shown else [""] * len(queries)
 
     def fit(self, past: Past) -> None:
         """Fit every part."""

@@ -95,9 +95,23 @@ class HistoryPortraitSystem:
         return self.portraits.usage
 
     @property
+    def kept_seconds(self) -> float:
+        """Seconds of the calls behind portraits of an earlier run."""
+        return self.portraits.kept_seconds
+
+    @property
+    def complete(self) -> bool:
+        """Whether whoever should have written the portraits did."""
+        return self.portraits.complete
+
+    @property
     def caveats(self) -> Sequence[str]:
         """What a reader should know of the portraits."""
         return self.portraits.caveats
+
+    def texts_seen(self, queries: Queries) -> Sequence[str]:
+        """Return what each query was scored by, as words."""
+        return self.portraits.texts_seen(queries)
 
     def _score_text(
         self, newest: Sequence[IntArray], profiles: Sequence[Profile | None], matrix: FloatArray

@@ -117,9 +117,23 @@ class PortraitSystem:
         return self.portraits.usage
 
     @property
+    def kept_seconds(self) -> float:
+        """Seconds of the calls behind portraits of an earlier run."""
+        return self.portraits.kept_seconds
+
+    @property
+    def complete(self) -> bool:
+        """Whether whoever should have written the portraits did."""
+        return self.portraits.complete
+
+    @property
     def caveats(self) -> Sequence[str]:
         """What a reader should know of the portraits."""
         return self.portraits.caveats
+
+    def texts_seen(self, queries: Queries) -> Sequence[str]:
+        """Return what each query was scored by, as words."""
+        return self.portraits.texts_seen(queries)
 
     def profiles(self, queries: Queries) -> list[Profile | None]:
         """Return each query's portrait; `None` where there is nothing to draw from."""
@@ -146,6 +160,10 @@ class RandomPortraitSystem(PortraitSystem):
         ]
         drawn = iter(self.portraits.draw_users([entry for entry in wanted if entry is not None]))
         return [None if entry is None else next(drawn) for entry in wanted]
+
+    def texts_seen(self, queries: Queries) -> Sequence[str]:
+        """Return nothing: somebody else's portrait names a target by chance alone."""
+        return [""] * len(queries)
 
 
 class Other(NamedTuple):

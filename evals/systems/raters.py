@@ -125,7 +125,7 @@ class JudgeOptions(Record):
 
 
 class Judge:
-    """A chat model guesses; where it names no rating, the mean of the past stands in.
+    """A chat model guesses; where it names no rating or gives no answer, the middle of the scale stands in.
 
     Args:
         options: What the model is given.
@@ -141,6 +141,15 @@ class Judge:
         self.name = named("judge", options)
         self.usage = Usage()
         """What the last `rate` cost, portraits included."""
+
+        self.kept_seconds = 0.0
+        """Seconds of the calls behind portraits of an earlier run."""
+
+        self.complete = True
+        """Whether the last guesses, and the portraits for them, all came from who should have made them."""
+
+        self.readable: FloatArray | None = None
+        """For each of the last guesses, whether the answer named a rating: 1, 0, or NaN without an answer."""
 
         self.caveats: tuple[str, ...] = ()
         """What a reader of the last guesses should know."""
@@ -165,17 +174,19 @@ class Judge:
             ModelUnavailableError: Not one question could be answered.
         """
         if self._scale is None or self._scale.levels < 2:
+            self.readable = None
             return np.full(len(items), self._mean, dtype=np.float32)
         assert self._past is not None, "set with the scale"
         told = contexts_for(self._condition, self._past, queries, self._scale, self._workspace)
         guesses = wait_for(self._guess(self._past, queries, items, told.contexts, self._scale))
         self.usage = Usage.total((*guesses.usage, told.usage))
+        self.kept_seconds, self.readable = told.kept_seconds, guesses.readable
         missing = np.isnan(guesses.ratings)
-        stand_ins = (
-            [f"the mean stands in for {missing.sum()} of {len(items)} guesses"] if missing.any() else []
-        )
+        self.complete = told.complete and not missing.any()
+        where = f"{missing.sum()} of {len(items)} guesses without an answer"
+        stand_ins = [f"the middle of the scale stands in for {where}"] if missing.any() else []
         self.caveats = (*told.notes, *guesses.notes, *stand_ins)
-        return np.where(missing, np.float32(self._mean), guesses.ratings)
+        return np.where(missing, np.float32(self._scale.middle), guesses.ratings)
 
     async def _guess(
         self, past: Past, queries: Queries, items: IntArray, contexts: Sequence[str], scale: ShownScale

@@ -88,6 +88,22 @@ def test_a_leak_ends_with_1_and_says_so(ring: Path) -> None:
     assert "INVALID: bigram on ring: failed probes: near-duplicate-target" in ended.stderr
 
 
+def test_a_degraded_result_is_told_and_waits_for_another_run(ring: Path) -> None:
+    words = ("from limner.evals.systems.popularity import Popularity", "class Falters(Popularity):")
+    Path("mine.py").write_text("\n".join([*words, "    name, complete = 'falters', False", ""]))
+    command = ("sequential", "--data", ring, "--system", "mine.py::Falters", "--out", "results")
+
+    ended = limner(*command)
+
+    assert "INCOMPLETE: mine.py::Falters on ring: a model or the budget failed in part" in ended.stderr
+    [planned] = document(limner(*command, "--dry-run", "--json"))
+    assert planned["finished"] is False
+    [result] = document(limner(*command, "--json"))["results"]
+    assert result["complete"] is False
+    assert limner("report", "results").exit_code == 0
+    assert "- INCOMPLETE: falters: " in Path("results/report.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

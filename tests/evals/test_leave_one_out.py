@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.evals.dataset import Dataset, Events
-from limner.evals.leave_one_out import leave_one_out
+from limner.evals.leave_one_out import OTHERS, leave_one_out
 from limner.evals.loading.cards import card_of
 from limner.evals.splits import Problem
 from limner.records import Item
@@ -58,7 +58,7 @@ def test_the_last_two_events_are_asked_and_everything_before_is_past() -> None:
     assert _told(split.validation) == [(0, 3, [0, 1], [2])]
     assert _told(split.test) == [(0, 4, [0, 1, 2], [3])]
     assert split.test.answers.rating.tolist() == [3.0]
-    assert (split.past.as_of, split.past.seed, split.notes) == (None, 5, ())
+    assert (split.past.as_of, split.past.seed, split.notes) == (None, 5, (OTHERS,))
 
 
 def test_what_happened_at_the_very_moment_of_an_answer_is_neither_history_nor_past() -> None:
@@ -75,6 +75,7 @@ def test_an_answer_that_was_chosen_before_is_no_question() -> None:
     assert _told(split.validation) == [(0, 3, [0, 1], [2])]
     assert _told(split.test) == [(1, 4, [0, 1, 1], [2])]
     assert split.notes == (
+        OTHERS,
         "1 validation queries left out: the answer was a repeat",
         "1 test queries left out: the answer was a repeat",
     )
@@ -88,6 +89,7 @@ def test_a_user_whose_whole_life_is_one_moment_is_not_asked_and_stays_in_the_pas
     assert (len(split.validation.queries), len(split.test.queries)) == (0, 0)
     assert _past(split.past.events) == [(0, 0), (0, 1), (0, 2)]
     assert split.notes == (
+        OTHERS,
         "1 validation queries left out: there was no history",
         "1 test queries left out: there was no history",
     )

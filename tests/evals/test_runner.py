@@ -17,7 +17,7 @@ from limner.evals.results import Result
 from limner.evals.runner import Run, execute, load_suite, plan
 from limner.evals.suite import Task
 from limner.evals.workspace import Workspace
-from limner.settings import load_settings
+from limner.settings import BudgetSettings, load_settings
 
 RAISING = """
 import numpy as np
@@ -45,6 +45,20 @@ class Dies(Popularity):
         if not Path("spared").exists():
             os._exit(9)
         return super().score(queries)
+"""
+
+
+FALTERING = """
+from pathlib import Path
+
+from limner.evals.systems.popularity import Popularity
+
+class Falters(Popularity):
+    name = "falters"
+
+    @property
+    def complete(self):
+        return not Path("down").exists()
 """
 
 
@@ -157,6 +171,33 @@ def test_a_lost_or_broken_half_of_a_result_is_made_again(run: Run) -> None:
 
     assert [each.skipped for each in execute(run)] == [False, False]
     assert all(each.skipped for each in execute(run))
+
+
+def test_what_a_model_or_a_budget_left_undone_is_made_again(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FALTERING)
+    (tmp_path / "down").touch()
+    run = replace(run, systems=("mine.py::Falters + bigram", "bigram"))
+    degraded, whole = execute(run)
+    (tmp_path / "down").unlink()
+    again, skipped = sorted(execute(run), key=lambda done: done.skipped)
+
+    assert degraded.result and whole.result and again.result
+    assert (degraded.result.complete, whole.result.complete, again.result.complete) == (False, True, True)
+    assert degraded.result.notes[0].startswith("INCOMPLETE: falters + bigram: a model or the budget failed")
+    assert not any("INCOMPLETE" in note for note in again.result.notes)
+    assert (again.skipped, skipped.skipped) == (False, True)
+    assert [each.skipped for each in execute(run)] == [True, True]
+
+
+def test_a_budget_is_not_shared_by_processes(run: Run) -> None:
+    workspace = run.task.workspace
+    limited = workspace.settings.model_copy(update={"budget": BudgetSettings(calls=5)})
+    task = replace(run.task, workspace=replace(workspace, settings=limited))
+
+    with pytest.raises(SettingsError, match=r"use `--jobs 1`, or unset `budget.calls`"):
+        plan(replace(run, task=task, jobs=2))
+    # A larger budget replaces what a smaller one left undone.
+    assert [each.path for each in plan(replace(run, task=task))] == [each.path for each in plan(run)]
 
 
 def test_the_same_run_elsewhere_gives_the_same_numbers(run: Run, tmp_path: Path) -> None:

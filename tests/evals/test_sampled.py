@@ -5,10 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from limner.errors import SettingsError
 from limner.evals.dataset import Card, Events
 from limner.evals.metrics import measure
 from limner.evals.places import ScoresError
-from limner.evals.sampled import label, place_among, sample_negatives
+from limner.evals.sampled import Sampled, place_among, sample_negatives
 from limner.evals.splits import Answers, Past, Problem, Queries
 from limner.records import Item
 
@@ -54,7 +55,7 @@ def problem_of(queries: int) -> Problem:
 
 
 def test_negatives_are_new_to_the_query_and_differ_from_each_other() -> None:
-    found = sample_negatives(problem_of(500), past_of([]), count=5, seed=1)
+    found = sample_negatives(problem_of(500), past_of([]), count=5, seed=1).items
 
     assert found.shape == (500, 5)
     assert all(len(set(row)) == 5 for row in found.tolist())
@@ -67,7 +68,7 @@ def test_negatives_are_new_to_the_query_and_differ_from_each_other() -> None:
 def test_popular_negatives_follow_popularity() -> None:
     past = past_of([4] * 6 + [5] * 3 + [6] * 1 + [0] * 50)
 
-    found = sample_negatives(problem_of(4000), past, count=1, seed=1, sampling="popular")
+    found = sample_negatives(problem_of(4000), past, count=1, seed=1, sampling="popular").items
 
     shares = np.bincount(found[:, 0], minlength=ITEMS) / 4000
     assert shares[[4, 5, 6]] == pytest.approx([0.6, 0.3, 0.1], abs=0.04)
@@ -75,7 +76,9 @@ def test_popular_negatives_follow_popularity() -> None:
 
 
 def test_too_few_items_to_draw_from_is_an_error() -> None:
-    with pytest.raises(ValueError, match="`count` is 9, but query 0 has only 8 items to draw from"):
+    with pytest.raises(
+        SettingsError, match="must be at most 8, the items that one user can be offered; got 9"
+    ):
         sample_negatives(problem_of(1), past_of([]), count=9, seed=0)
 
 
@@ -99,8 +102,8 @@ def test_nan_is_an_error_here_too() -> None:
 
 
 def test_sampled_metrics_say_so_in_their_names() -> None:
-    assert list(label({"ndcg@10": 1.0, "mrr": 2.0}, count=99)) == [
-        "ndcg@10 sampled-99",
-        "mrr sampled-99",
-    ]
-    assert label({"ndcg@10": 1.0}, count=9, sampling="popular") == {"ndcg@10 sampled-9-popular": 1.0}
+    uniform = Sampled(np.empty((1, 99), dtype=np.int64), "uniform")
+    popular = Sampled(np.empty((1, 9), dtype=np.int64), "popular")
+
+    assert list(uniform.label({"ndcg@10": 1.0, "mrr": 2.0})) == ["ndcg@10 sampled-99", "mrr sampled-99"]
+    assert popular.label({"ndcg@10": 1.0}) == {"ndcg@10 sampled-9-popular": 1.0}

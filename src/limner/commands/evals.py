@@ -271,6 +271,8 @@ def _run(run: "Run", as_json: bool) -> None:
 
 def _tell(done: "Done") -> None:
     """Say on standard error how one system ended."""
+    from ..evals.runner import UNFINISHED
+
     name = " ".join([done.planned.task.system, "on", *(path.name for path in done.planned.task.data)])
     if done.error is not None:
         err.print(f"[bold red]{done.error.code}[/]: ", end="")
@@ -279,6 +281,8 @@ def _tell(done: "Done") -> None:
         err.print(
             f"{name}: finished before, skipped", style="dim", markup=False, highlight=False, soft_wrap=True
         )
+    if done.result and not done.result.complete:
+        err.print(f"INCOMPLETE: {name}: {UNFINISHED}", style="yellow", markup=False, soft_wrap=True)
     if done.result and not done.result.valid:
         failed = ", ".join(probe.name for probe in done.result.probes if not probe.passed)
         err.print(f"INVALID: {name}: failed probes: {failed}", style="bold red", markup=False, soft_wrap=True)

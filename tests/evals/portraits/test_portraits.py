@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from limner import Item, Settings
+from limner import Item, Profile, Settings
 from limner.errors import ModelUnavailableError
 from limner.evals.dataset import Card, Events
 from limner.evals.portraits.drawn import DrawnFile
@@ -23,9 +23,10 @@ from limner.evals.portraits.painters import LoopPainter, Painter, ZeroShotPainte
 from limner.evals.portraits.portraits import Portraits
 from limner.evals.portraits.studio import Wanted
 from limner.evals.splits import Past, Queries
-from limner.evals.workspace import Workspace
+from limner.evals.workspace import RunBudget, Workspace
 from limner.settings import BudgetSettings, DraftingSettings
-from limner.tools.chat import ChatRequest
+from limner.tools.budget import Budget
+from limner.tools.chat import ChatRequest, ChatResult
 from limner.tools.scripted import Scripted, ScriptedChat
 
 # LiteLLM silences this at import, but pytest restores the filters after each test.
@@ -184,7 +185,7 @@ def test_nothing_is_drawn_or_paid_for_twice(workspace: Workspace) -> None:
     assert again[0] == drawn[0]
     assert paid > 0 and all("by u0" not in request.messages[-1].content for request in second.requests)
     assert two.usage.calls == paid + len(second.requests)  # the bill is whole, whoever paid
-    told = "1 of 2 portraits were drawn before: their seconds are not counted"
+    told = "1 of 2 portraits were drawn before; calls and seconds are those of then"
     assert (told in two.caveats, told in one.caveats) == (True, False)
 
 
@@ -238,26 +239,85 @@ def test_a_failing_model_leaves_extractive_portraits_and_is_asked_again(workspac
         assert stand_in is not None and stand_in.source == "extractive", painter.kind
         assert any("down" in note for note in stand_in.notes), painter.kind
         assert down.caveats == ("1 of 1 portraits are the extractive one, not the model's",), painter.kind
+        assert (down.complete, up.complete) == (False, True), painter.kind
         assert works.requests, painter.kind
         assert written is not None and not any("down" in note for note in written.notes), painter.kind
         assert any("extractive" in told for told in up.caveats) == (written.source != "model"), painter.kind
 
 
 def test_a_budget_holds_for_all_portraits_together(workspace: Workspace) -> None:
-    tight = replace(
-        workspace, settings=workspace.settings.model_copy(update={"budget": BudgetSettings(calls=3)})
-    )
+    tight = replace(workspace, budget=RunBudget(BudgetSettings(calls=3)))
     chat = ScriptedChat(answer)
-    portraits = Portraits(tight, painter=ZeroShotPainter("scripted"), chat=chat)
-    portraits.fit(PAST)
-
-    drawn = [
-        portraits.draw(queries_of([user], [HAD[user]], [day]))[0]
-        for user, day in ((0, 16), (1, 16), (2, 16), (0, 8))
-    ]
+    made = [Portraits(tight, painter=ZeroShotPainter(name), chat=chat) for name in ("one", "two")]
+    drawn: list[Profile | None] = []
+    for portraits, users in zip(made, ((0, 1), (2, 0)), strict=True):
+        portraits.fit(PAST)
+        drawn += [portraits.draw(queries_of([user], [HAD[user]], [16]))[0] for user in users]
 
     assert len(chat.requests) == 3
     assert [profile.source for profile in drawn if profile] == ["model"] * 3 + ["extractive"]
+    assert [portraits.complete for portraits in made] == [True, False]
+
+
+def test_a_verdict_that_the_budget_refused_decides_nothing(workspace: Workspace) -> None:
+    judged, free = Judged("scripted", drafts=2), ScriptedChat(answer)
+    needed = Portraits(replace(workspace, folder=workspace.folder / "free"), painter=judged, chat=free)
+    needed.fit(PAST)
+    needed.draw(queries_of([0], [HAD[0]], [16]))
+    purposes = [request.purpose for request in free.requests]
+    tight = replace(workspace, budget=RunBudget(BudgetSettings(calls=len(purposes) - 1)))
+    portraits = Portraits(tight, painter=judged, chat=ScriptedChat(answer))
+    portraits.fit(PAST)
+
+    [profile] = portraits.draw(queries_of([0], [HAD[0]], [16]))
+
+    assert purposes[-1] == "judge_profile" and not portraits.complete
+    assert profile is not None and "judge_overall" not in profile.reward_terms
+
+
+def test_kept_portraits_bring_calls_and_seconds_of_the_same_drawing(workspace: Workspace) -> None:
+    class Slow(ScriptedChat):
+        """Says that a call took two seconds."""
+
+        async def complete(self, request: ChatRequest, budget: Budget) -> ChatResult:
+            """Answer at once."""
+            result = await super().complete(request, budget)
+            return replace(result, usage=result.usage.model_copy(update={"seconds": 2.0}))
+
+    queries = queries_of([0, 1], [HAD[0], HAD[1]], [16, 16])
+    made = [Portraits(workspace, painter=ZeroShotPainter("scripted"), chat=Slow(answer)) for _ in range(3)]
+    for portraits in made[:2]:
+        portraits.fit(PAST)
+        portraits.draw(queries)
+    [path] = made[0].folder.glob("drawn-*.jsonl")
+    path.unlink()  # as if the code had changed: the store still has both
+    made[2].fit(PAST)
+    made[2].draw(queries)
+
+    assert [portraits.usage.calls for portraits in made] == [2, 2, 2]
+    assert [portraits.kept_seconds for portraits in made] == [0.0, 4.0, 4.0]
+    assert made[0].caveats == ()
+    kept = ("2 of 2 portraits were drawn before; calls and seconds are those of then",)
+    assert made[1].caveats == made[2].caveats == kept
+
+
+def test_what_was_paid_is_not_forgotten_with_the_past(workspace: Workspace) -> None:
+    portraits = Portraits(workspace, painter=ZeroShotPainter("scripted"), chat=ScriptedChat(answer))
+    for past in (PAST, past_of([*HAD[:2], HAD[2][:5]])):
+        portraits.fit(past)
+        portraits.draw(queries_of([0], [HAD[0]], [16]))
+
+    assert portraits.usage.calls == 2
+
+
+def test_texts_of_portraits_are_shown_without_drawing_anybody(workspace: Workspace) -> None:
+    portraits = Portraits(workspace)
+    portraits.fit(PAST)
+    [drawn] = portraits.draw(queries_of([0], [HAD[0]], [16]))
+
+    one, nothing = portraits.texts_seen(queries_of([0, 1], [HAD[0], HAD[1]], [16, 16]))
+
+    assert drawn is not None and drawn.text in one and nothing == ""
 
 
 def test_one_completion_becomes_a_portrait_of_its_sentences(workspace: Workspace) -> None:

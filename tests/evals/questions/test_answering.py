@@ -70,6 +70,8 @@ async def test_without_probabilities_the_letter_said_counts() -> None:
     assert answered.values["accuracy"].tolist() == [1.0, 0.0, 0.0]
     assert answered.values["probability"].tolist() == [1.0, 0.0, 0.0]
     assert np.isnan(answered.values["log_probability"]).all()
+    assert answered.values["readable"].tolist() == [1.0, 1.0, 0.0]
+    assert answered.complete
     assert answered.notes == ("letters answered: A 33%, B 33%, none 33%",)
 
 
@@ -113,7 +115,8 @@ async def test_what_the_budget_refuses_is_missing_and_not_wrong() -> None:
     answered = await choose(lambda request: "B", [QUESTION] * 3, calls=2)
 
     assert answered.values["accuracy"][:2].tolist() == [1.0, 1.0]
-    assert np.isnan(answered.values["accuracy"][2])
+    assert np.isnan(answered.values["accuracy"][2]) and np.isnan(answered.values["readable"][2])
+    assert not answered.complete
     assert answered.notes[0].startswith("1 of 3 requests had no answer: budget of 2 calls")
     assert [usage.calls for usage in answered.usage] == [1, 1, 0]
 
@@ -168,6 +171,23 @@ async def test_a_second_run_asks_nothing_again(tmp_path: Path) -> None:
     assert answers[0].values["probability"] == answers[1].values["probability"]
 
 
+async def test_one_budget_holds_for_everything_that_is_asked_in_a_workspace(tmp_path: Path) -> None:
+    async with LoopbackServer("B") as server:
+        settings = Settings(
+            model="openai/loopback",
+            chat=ChatSettings(api_base=server.url),
+            budget=BudgetSettings(calls=3),
+        )
+        workspace = Workspace(folder=tmp_path, seed=0, settings=settings)
+        found: list[Answered] = []
+        for told in ("x", "y"):
+            async with open_questioner(workspace) as questioner:
+                found.append(await questioner.choose(NEXT, [QUESTION] * 2, [told, told * 2]))
+
+    assert server.count == 3
+    assert [answered.complete for answered in found] == [True, False]
+
+
 def test_an_unseen_letter_is_not_thought_likelier_than_what_is_left() -> None:
     read = shares_of(said("B", B=0.97, A=0.02), "ABCD")
 
@@ -199,8 +219,10 @@ async def test_a_rating_is_the_mean_under_the_probabilities_of_its_levels() -> N
     )
 
     assert guesses.ratings[:2] == pytest.approx([8.0, 8.0], abs=1e-4)
-    assert np.isnan(guesses.ratings[2])
-    assert guesses.notes == ("1 of 3 answers named no level of the scale",)
+    assert guesses.ratings[2] == 6.0  # the middle between 2 and 10
+    assert guesses.readable.tolist() == [1.0, 1.0, 0.0]
+    assert guesses.complete
+    assert guesses.notes == ("1 of 3 answers named no level: the middle of the scale stands in",)
 
 
 @pytest.mark.parametrize(

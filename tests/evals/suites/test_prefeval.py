@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from limner.evals.questions.prefeval import Form, load_prefeval, prefeval_card, 
 from limner.evals.suite import Task
 from limner.evals.suites.prefeval import constant_letter, prefeval_questions
 from limner.evals.suites.qa import Qa
+from limner.evals.workspace import RunBudget
+from limner.settings import BudgetSettings
 
 MakeTask = Callable[..., Task]
 LIKES = ("tea", "trains", "snow", "jazz", "moss", "kites", "soup", "clay")
@@ -78,6 +81,21 @@ def test_a_missing_file_and_a_missing_field_are_named(advice: Path) -> None:
     path.unlink()
     with pytest.raises(UnknownFormatError, match="is missing"):
         next(load_prefeval(advice, "explicit"))
+
+
+async def test_one_budget_holds_for_portraits_of_chats_and_questions(
+    advice: Path, make_task: MakeTask
+) -> None:
+    async with LoopbackServer("B") as server:
+        task = make_task(advice, "profile:writer=model", server.url)
+        limited = replace(task.workspace, budget=RunBudget(BudgetSettings(calls=5)))
+        [written] = await asyncio.to_thread(Qa().measure, replace(task, workspace=limited))
+        [by_rule] = await asyncio.to_thread(Qa().measure, replace(task, system="profile", workspace=limited))
+
+    assert server.count == 5
+    assert (written.complete, by_rule.complete) == (False, False)
+    assert any("portraits fell back to the extractive one" in note for note in written.notes)
+    assert not any("no portrait" in note for note in by_rule.notes)  # rules need no budget
 
 
 async def test_who_reads_the_context_is_right_and_who_is_told_nothing_guesses(

@@ -1,5 +1,6 @@
 """The suite `profile`, from files to values."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from limner.errors import SettingsError
+from limner.evals.bench.loopback_server import LoopbackServer, Reply
 from limner.evals.suite import Task
 from limner.evals.suites.profile import Profiles
 
@@ -28,6 +30,25 @@ def test_own_portraits_are_grounded_and_those_of_others_less(shop: Path, make_ta
     assert np.isfinite(own.per_query["encoder agreement"]).all()
     assert own.cost.queries == 8 and own.cost.usage.calls == 0
     assert any("words" in note for note in own.notes)
+
+
+def test_portraits_of_an_earlier_run_are_told(shop: Path, make_task: MakeTask) -> None:
+    [first], [again] = (Profiles().measure(make_task(shop, "profile", users=2)) for _ in range(2))
+
+    kept = "profile:encoder=hashing: 2 of 2 portraits were drawn before; calls and seconds are those of then"
+    assert (kept in first.notes, kept in again.notes) == (False, True)
+    assert first.complete and again.complete
+
+
+async def test_portraits_without_their_model_leave_the_result_incomplete(
+    shop: Path, make_task: MakeTask
+) -> None:
+    async with LoopbackServer(Reply(text="down", status=400)) as server:
+        task = make_task(shop, "profile:writer=openai/loopback", server.url, users=2)
+        [measured] = await asyncio.to_thread(Profiles().measure, task)
+
+    assert not measured.complete
+    assert any("2 of 2 portraits are the extractive one, not the model's" in note for note in measured.notes)
 
 
 def test_another_encoder_may_be_the_second(shop: Path, make_task: MakeTask) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from limner.errors import SettingsError
-from limner.evals.bench.loopback_server import Json, LoopbackServer
+from limner.evals.bench.loopback_server import Json, LoopbackServer, Reply
 from limner.evals.results import Measured
 from limner.evals.suite import Task
 from limner.evals.suites.qa import Qa
@@ -97,6 +97,54 @@ async def test_a_constant_letter_scores_chance_and_a_constant_rating_its_error(
     assert measured.per_query["rating_mae"].mean() == pytest.approx(np.abs(last - 3.3350).mean(), abs=1e-3)
     assert measured.cost.usage.calls == 16
     assert measured.cost.queries == 8
+
+
+async def test_unreadable_answers_are_wrong_and_the_middle_of_the_scale_and_told(
+    shop: Path, make_task: MakeTask
+) -> None:
+    async with LoopbackServer("well") as server:
+        measured = await measure(make_task(shop, "nothing", server.url))
+
+    assert measured.per_query["accuracy"].tolist() == [0.0] * 8
+    assert (
+        measured.per_query["readable"].tolist() == measured.per_query["rating_readable"].tolist() == [0.0] * 8
+    )
+    # The last ratings are 1, 2, 3, 4, 5, 1, 2, 3 and the middle is 3: 2 + 1 + 0 + 1 + 2 + 2 + 1 + 0 = 9.
+    assert measured.per_query["rating_mae"].sum() == 9.0
+    assert measured.complete
+
+
+async def test_an_answer_that_the_model_failed_to_give_leaves_the_result_incomplete(
+    shop: Path, make_task: MakeTask
+) -> None:
+    down = ["once"]
+
+    def answer(request: Json) -> Reply | str:
+        if "How does the person rate" in prompt_of(request) and down:
+            return Reply(text=down.pop(), status=400)
+        return "B"
+
+    async with LoopbackServer(answer) as server:
+        task = make_task(shop, "nothing", server.url, users=3)
+        measured, again = await measure(task), await measure(task)
+
+    assert np.isnan(measured.per_query["rating_mae"]).sum() == 1
+    assert (measured.complete, again.complete) == (False, True)
+
+
+async def test_portraits_that_the_model_failed_to_write_leave_the_result_incomplete(
+    shop: Path, make_task: MakeTask
+) -> None:
+    def answer(request: Json) -> Reply | str:
+        text = prompt_of(request)
+        asked = "How does the person rate" in text or "Which of these" in text
+        return "B" if asked else Reply(text="down", status=400)
+
+    async with LoopbackServer(answer) as server:
+        measured = await measure(make_task(shop, "profile:writer=model", server.url, users=2))
+
+    assert not np.isnan(measured.per_query["accuracy"]).any()
+    assert not measured.complete
 
 
 async def test_a_repeated_run_pays_nothing_and_finds_the_same(shop: Path, make_task: MakeTask) -> None:

@@ -70,6 +70,16 @@ def test_a_constant_scorer_scores_exactly_chance(task: Task) -> None:
     assert found["coverage@10"] == 1.0
 
 
+def test_a_ranking_among_sampled_items_stands_beside_the_full_one(task: Task) -> None:
+    found = means(Sequential().measure(replace(task, options={"negatives": "3"})))
+
+    # Everything was chosen equally often, so the answer shares its place with 3 sampled items, or with 5 in all.
+    assert found["recall@10 sampled-3"] == found["recall@10"] == 1.0
+    assert found["rank sampled-3"] == 2.5
+    assert found["rank"] == 3.5
+    assert not any("sampled" in metric for metric in means(Sequential().measure(task)))
+
+
 def test_labelled_ties_are_told_in_the_notes(task: Task) -> None:
     [measured] = Sequential().measure(replace(task, ties="optimistic"))
 
@@ -207,6 +217,107 @@ def test_a_bill_is_divided_by_users_and_by_what_they_get() -> None:
 
     assert (found["calls a user"], found["tokens a user"], found["dollars a user"]) == (2.0, 100.0, 0.5)
     assert found["tokens a recommendation"] == 10.0  # lists have ten places
+
+
+def test_what_tuning_cost_is_told_apart() -> None:
+    cost = Cost(queries=4, usage=Usage(calls=8), tune_usage=Usage(calls=400, prompt_tokens=3, cost=0.5))
+    found = bill(cost)
+
+    assert found["calls a user"] == 2.0
+    assert (found["tune calls"], found["tune tokens"], found["tune dollars"]) == (400.0, 3.0, 0.5)
+
+
+class Paying(Chatty):
+    """Makes one call a query, and takes what took 100 seconds in an earlier run when it is asked."""
+
+    name = "paying"
+    usage = Usage()
+    kept_seconds = 0.0
+
+    def tune(self, queries: Queries, answers: object) -> None:
+        """Pay."""
+        self.usage += Usage(calls=len(queries))
+
+    def score(self, queries: Queries) -> FloatArray:
+        """Pay."""
+        self.usage += Usage(calls=len(queries))
+        self.kept_seconds += 100.0
+        return super().score(queries)
+
+
+def test_each_target_is_billed_what_it_took(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = [write(tmp_path / name, name) for name in ("b", "c")]
+
+    def build(spec: str, workspace: Workspace) -> Fusion:
+        return Fusion([Paying()])
+
+    monkeypatch.setattr("limner.evals.suites.transfer.build", build)
+
+    measured = Transfer().measure(replace(task, data=(task.data[0], *targets)))
+
+    assert [part.cost.usage.calls for part in measured] == [20, 20]
+    assert [part.cost.tune_usage.calls for part in measured] == [20, 20]
+    assert all(100 <= part.cost.score_seconds < 200 for part in measured)
+    assert all(part.cost.tune_seconds < 100 for part in measured)
+
+
+class Telltale(Popularity):
+    """Shows the title of some item for every query; the right one if told to."""
+
+    name = "telltale"
+    leaks = True
+    titles: Sequence[str] = ()
+
+    def texts_seen(self, queries: Queries) -> list[str]:
+        """Name what comes next on the ring, or what came last."""
+        last: list[int] = queries.history.item[queries.starts[1:] - 1].tolist()
+        titles = [self.titles[number] for number in last]
+        return [self.following[title] if self.leaks else title for title in titles]
+
+    def fit(self, past: Past) -> None:
+        """Learn the titles, and which follows which."""
+        super().fit(past)
+        self.titles = [item.title for item in past.items]
+        names = {item.item_id: item.title for item in past.items}
+        self.following = {names[f"a{number}"]: names[f"a{(number + 1) % 10}"] for number in range(10)}
+
+
+@pytest.mark.parametrize("leaks", [True, False])
+def test_the_target_is_looked_for_in_what_a_system_shows(
+    task: Task, monkeypatch: pytest.MonkeyPatch, leaks: bool
+) -> None:
+    items = [{"item_id": f"a{number}", "title": f"big {word} lamp"} for number, word in enumerate(WORDS)]
+    (task.data[0] / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+
+    def build(spec: str, workspace: Workspace) -> Fusion:
+        telltale = Telltale()
+        telltale.leaks = leaks
+        return Fusion([telltale, Bigram()])
+
+    monkeypatch.setattr("limner.evals.suites.sequential.build", build)
+
+    [measured] = Sequential().measure(task)
+
+    [probe] = measured.probes
+    assert (probe.name, probe.passed, probe.value) == ("target-in-prompt", not leaks, float(leaks))
+
+
+def test_portraits_are_looked_through_in_a_real_run(task: Task) -> None:
+    items = [{"item_id": f"a{number}", "title": f"big {word} lamp"} for number, word in enumerate(WORDS)]
+    (task.data[0] / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    settings = task.workspace.settings.model_copy(update={"embedder": "hashing"})
+    workspace = replace(task.workspace, settings=settings)
+
+    found = {
+        system: Sequential().measure(replace(task, system=system, workspace=workspace))[0].probes
+        for system in ("profile", "history-profile", "random-profile", "bigram")
+    }
+
+    assert [(probe.name, probe.passed) for probe in found["profile"]] == [("target-in-prompt", True)]
+    assert found["history-profile"] == found["profile"]
+    assert found["random-profile"] == found["bigram"] == ()
 
 
 def test_the_id_probe_scores_chance_on_random_numbers_and_wins_on_ordered_ones(task: Task) -> None:

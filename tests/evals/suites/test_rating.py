@@ -1,17 +1,22 @@
 """The suite `rating`, from files to figures."""
 
+import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from limner.errors import SettingsError
+from limner.evals.bench.loopback_server import LoopbackServer
 from limner.evals.dataset import Events
 from limner.evals.splits import Answers, Problem, Queries
 from limner.evals.suite import Task
 from limner.evals.suites.rating import NoRatingsError, Rating, rated_targets
+from limner.evals.workspace import RunBudget
+from limner.settings import BudgetSettings
 
 MakeTask = Callable[..., Task]
 NAN = float("nan")
@@ -39,6 +44,29 @@ def test_all_default_systems_answer_every_user(shop: Path, make_task: MakeTask) 
         [measured] = Rating().measure(make_task(shop, system))
         assert measured.system == system
         assert not np.isnan(measured.per_query["mae"]).any()
+
+
+async def test_a_judge_says_how_much_of_it_could_be_read(shop: Path, make_task: MakeTask) -> None:
+    async with LoopbackServer("well") as server:
+        [judged] = await asyncio.to_thread(
+            Rating().measure, make_task(shop, "judge:given=nothing", server.url)
+        )
+
+    # The last ratings are 1, 2, 3, 4, 5, 1, 2, 3 and the middle of the scale is 3: the suite `qa` says the same.
+    assert judged.per_query["mae"].sum() == 9.0
+    assert judged.per_query["readable"].tolist() == [0.0] * 8
+    assert judged.complete
+
+
+async def test_a_judge_without_an_answer_is_incomplete(shop: Path, make_task: MakeTask) -> None:
+    async with LoopbackServer("4") as server:
+        task = make_task(shop, "judge:given=nothing", server.url)
+        limited = replace(task.workspace, budget=RunBudget(BudgetSettings(calls=3)))
+        [judged] = await asyncio.to_thread(Rating().measure, replace(task, workspace=limited))
+
+    assert server.count == 3
+    assert not judged.complete
+    assert np.isnan(judged.per_query["readable"]).sum() == 5
 
 
 def test_only_the_first_rated_answer_of_a_query_is_a_target() -> None:

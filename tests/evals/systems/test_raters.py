@@ -11,10 +11,10 @@ from limner.errors import SettingsError
 from limner.evals.bench.loopback_server import Json, LoopbackServer
 from limner.evals.dataset import Card, Events, FloatArray
 from limner.evals.splits import Past, Queries
-from limner.evals.systems.raters import Judge, make_rater
+from limner.evals.systems.raters import Judge, JudgeOptions, make_rater
 from limner.evals.workspace import Workspace
 from limner.records import Item
-from limner.settings import ChatSettings, Settings
+from limner.settings import BudgetSettings, ChatSettings, Settings
 
 NAN = float("nan")
 CARD = Card(name="t", source="s", terms="t", users=3, items=3, events=6, clock="order", text_by_model=False)
@@ -146,16 +146,35 @@ async def test_a_profile_judge_reads_a_portrait_where_there_is_a_history(tmp_pat
     assert not any("rated" in text for text in asked)
 
 
-async def test_where_the_model_names_no_rating_the_mean_stands_in(tmp_path: Path) -> None:
+async def test_where_the_model_names_no_rating_the_middle_of_the_scale_stands_in(tmp_path: Path) -> None:
     def answer(request: Json) -> str:
         return "well" if "The item: mast" in request["messages"][-1]["content"] else "1"
 
-    guesses, _, rater = await judge(tmp_path, answer, "nothing")
+    # Ratings of 1, 4 and 5: their mean is 3.5, the middle between 1 and 5 is 3.
+    known = past([(0, 0, 1.0), (0, 1, 4.0), (1, 0, 5.0), (2, 1, 4.0)])
+    guesses, _, rater = await judge(tmp_path, answer, "nothing", known)
 
     assert guesses[0] == 3.0
+    assert rater.readable is not None and rater.readable.tolist() == [0.0, 1.0, 1.0]
+    assert rater.complete
     # One alternative of e^-.25 = .7788; the four others get what is left at most, .2212 each.
     assert guesses[1] == pytest.approx((0.7788 * 1 + 0.2212 * 14) / (0.7788 + 4 * 0.2212), abs=1e-3)
-    assert "the mean stands in for 1 of 3 guesses" in rater.caveats
+    assert rater.caveats == ("1 of 3 answers named no level: the middle of the scale stands in",)
+
+
+async def test_a_guess_that_a_budget_refused_leaves_the_judge_incomplete(tmp_path: Path) -> None:
+    async with LoopbackServer("5") as server:
+        at = workspace(tmp_path, "openai/loopback", server.url)
+        limited = at.settings.model_copy(update={"budget": BudgetSettings(calls=2)})
+        at = Workspace(folder=tmp_path, seed=0, settings=limited)
+        rater = Judge(JudgeOptions(given="nothing"), at)
+        rater.fit(past())
+        guesses = await asyncio.to_thread(rater.rate, ASKED, TARGETS)
+
+    assert not rater.complete
+    assert rater.readable is not None
+    refused = np.isnan(rater.readable)
+    assert refused.sum() == 1 and guesses[refused].tolist() == [3.0]  # the middle of 1 to 5
 
 
 async def test_one_rating_for_everything_is_not_asked_about(tmp_path: Path) -> None:
