@@ -65,6 +65,7 @@ def rollout_schema() -> Any:
         "prompt_version": (whole, False),
         "usage": (usage, False),
         "ts": (pa.timestamp("us", tz="UTC"), False),
+        "consent": (pa.bool_(), True),
     }
     return pa.schema([pa.field(name, kind, nullable) for name, (kind, nullable) in columns.items()])
 

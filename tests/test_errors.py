@@ -26,6 +26,16 @@ SAMPLES: list[tuple[LimnerError, str, str]] = [
     (errors.NoTextError("user_id='u7'"), "user_id='u7' has no text", "import the item file"),
     (errors.SettingsError("chat.timeout", "must be > 0, got -1"), "`chat.timeout`", "must be > 0, got -1"),
     (
+        errors.CriticVersionError("c2", {"c1": 7}),
+        "critic 'c2' was asked for, but the log was graded by 'c1' (7 drafts)",
+        "grade the drafts again",
+    ),
+    (
+        errors.EmptySplitError(5, {"equal": 5, "single": 0}),
+        "left of 5 drafts (dropped: equal 5)",
+        "loosen the filter",
+    ),
+    (
         errors.ModelUnavailableError("gpt", 4, "timeout"),
         "model='gpt' failed 4 times, last: timeout",
         "check the model",

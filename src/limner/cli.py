@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .commands import bench, data, demo, doctor, drawing, evals, models
+from .commands import bench, data, demo, distill, doctor, drawing, evals, models
 from .commands.common import JsonOption, StoreOption, fail, shared
 from .errors import LimnerError
 
@@ -49,6 +49,7 @@ app.command("reindex")(data.reindex)
 app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app, name="bench")
 app.add_typer(evals.app, name="eval")
+app.add_typer(distill.app, name="distill")
 
 
 def main() -> None:

@@ -8,7 +8,9 @@
     │   ├── UnknownItemError
     │   ├── EmptyHistoryError
     │   ├── NoTextError
-    │   └── SettingsError
+    │   ├── SettingsError
+    │   ├── CriticVersionError    rewards of another critic
+    │   └── EmptySplitError       nothing left to train on
     ├── ModelError            a language model or encoder
     │   ├── ModelUnavailableError
     │   ├── ModelOutputError
@@ -135,6 +137,38 @@ class SettingsError(InputError):
 
     def __str__(self) -> str:
         return f"setting `{self.name}`: {self.reason}"
+
+
+class CriticVersionError(InputError):
+    """A log holds rewards of other critics than the one asked for. Rewards of two critics are never mixed."""
+
+    code = "critic_version"
+
+    def __init__(self, wanted: str | None, found: dict[str, int]) -> None:
+        self.wanted, self.found = wanted, found
+        super().__init__(wanted, found)
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{version!r} ({count} drafts)" for version, count in self.found.items())
+        asked = "no critic was named" if self.wanted is None else f"critic {self.wanted!r} was asked for"
+        return f"{asked}, but the log was graded by {counts}; name one of them, or grade the drafts again"
+
+
+class EmptySplitError(InputError):
+    """No group of drafts was left to train on."""
+
+    code = "empty_split"
+
+    def __init__(self, rollouts: int, dropped: dict[str, int]) -> None:
+        self.rollouts, self.dropped = rollouts, dropped
+        super().__init__(rollouts, dropped)
+
+    def __str__(self) -> str:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in self.dropped.items() if count)
+        return (
+            f"nothing to train on is left of {self.rollouts} drafts (dropped: {reasons or 'none'}); draw more "
+            "users, or loosen the filter or the boundary that dropped most"
+        )
 
 
 class ModelError(LimnerError):

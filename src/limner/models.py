@@ -396,6 +396,9 @@ class Rollout(Record):
     at: Moment
     """When it was written."""
 
+    consent: bool | None = None
+    """Whether the user allowed learning from it; absent if nobody asked."""
+
 
 class Receipt(Record):
     """What a forget removed, place by place."""

@@ -1,0 +1,89 @@
+"""Drafts of an invented log, and what is made of them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limner.distill.filters import Filters
+from limner.distill.manifest import Recipe
+from limner.distill.prepare import Source, prepare
+from limner.distill.splits import Splitting
+from limner.distill.training_set import TrainingSet
+from limner.models import Rollout
+from limner.records import Message, Usage
+
+MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+EVERYTHING = Recipe(splitting=Splitting(validation=0.0, test=0.0), filters=Filters(epsilon=0.05))
+"""Everybody trains."""
+
+Draft = Callable[..., Rollout]
+Make = Callable[..., Awaitable[TrainingSet]]
+
+
+@pytest.fixture
+def draft() -> Draft:
+    """Write a draft that can teach: of user `ada`, all of one group; its reward first, then what differs."""
+    numbers: Iterator[int] = count()
+
+    def write(total: float = 0.5, **changes: Any) -> Rollout:
+        number = next(numbers)
+        fields: dict[str, Any] = {
+            "rollout_id": f"r{number}",
+            "run_id": "run",
+            "user_id": "ada",
+            "round": 0,
+            "draft_ix": number,
+            "group_key": "logged",
+            "messages": (Message(role="user", content="Draw."),),
+            "completion": f"Draft {number}.",
+            "profile_text": f"Draft {number}.",
+            "finish_reason": "stop",
+            "backend": "scripted",
+            "model_rev": "1",
+            "temperature": 0.9,
+            "top_p": 0.95,
+            "selected": False,
+            "selection_propensity": 0.0,
+            "rewards": {"rank": total, "total": total},
+            "critic_version": "c1",
+            "as_of": MOMENT,
+            "held": ("e1",),
+            "neg_seed": 3,
+            "prompt_id": "draft_profile",
+            "prompt_version": 2,
+            "usage": Usage(),
+            "at": MOMENT,
+        }
+        return Rollout(**(fields | changes))
+
+    return write
+
+
+async def _batches(drafts: Iterable[Rollout]) -> AsyncIterator[list[Rollout]]:
+    for each in drafts:
+        yield [each]
+
+
+@pytest.fixture
+def log() -> Callable[[Iterable[Rollout]], Source]:
+    """Make a log of drafts."""
+    return lambda drafts: Source("drafts", _batches(drafts))
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Make a training set of drafts and read it back; everybody trains unless a recipe says otherwise."""
+
+    async def make_it(drafts: Iterable[Rollout], recipe: Recipe = EVERYTHING, **doors: Any) -> TrainingSet:
+        out = tmp_path / "set"
+        manifest = await prepare(Source("drafts", _batches(drafts)), out, recipe, **doors)
+        found = TrainingSet.open(out)
+        assert found.manifest == manifest
+        return found
+
+    return make_it
