@@ -76,6 +76,9 @@ class _Side(NamedTuple):
 
     valid: bool
 
+    spec: str
+    """What was typed for the run; one spec may stand for several systems."""
+
 
 class _Pair(NamedTuple):
     """Two systems on the same questions."""
@@ -93,7 +96,8 @@ def compare(
     else every system of one with every system of the other.
 
     Args:
-        a: A result file, or a folder of them; `#SYSTEM` behind it keeps one system.
+        a: A result file, or a folder of them; `#SYSTEM` behind it keeps one system, by its name in tables or, where
+            none has that name, by the spec that was typed for it.
         b: The same.
         metrics: Which metrics; empty for those of `USUAL` that both have, else for all but those of buckets.
         seed: For the random swaps.
@@ -129,12 +133,18 @@ def _read(reference: str) -> list[_Side]:
         asked = {(row.system, row.dataset): (row.split, str(row.seed)) for row in result.rows}
         for values in load_per_query(path):
             how = asked.get((values.system, values.dataset))
-            if how is not None and system in ("", values.system):
+            if how is not None:
                 place = (result.suite, values.dataset, *how, result.ties, result.options, *content)
-                sides.append(_Side(path.resolve(), values, place, result.valid))
+                spec = str(result.settings.get("system", ""))
+                sides.append(_Side(path.resolve(), values, place, result.valid, spec))
     if not sides:
-        raise NothingToCompareError(f"{reference!r} holds no values of users of such a system")
-    return sides
+        raise NothingToCompareError(f"{reference!r} holds no values of users")
+    named = [side for side in sides if system in ("", side.values.system)]
+    chosen = named or [side for side in sides if system == side.spec]
+    if not chosen:
+        names = ", ".join(sorted({repr(side.values.system) for side in sides}))
+        raise NothingToCompareError(f"{reference!r} names no system of {source!r}, which holds {names}")
+    return chosen
 
 
 def _pairs(first: Sequence[_Side], second: Sequence[_Side]) -> list[_Pair]:

@@ -1,12 +1,15 @@
 """One system on one problem: fit, tune, score in blocks, place, measure."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ..errors import LimnerError, SystemFailedError
 from ..records import Item, Usage
 from .beyond import beyond_accuracy, category_vectors, top_items
 from .buckets import buckets
@@ -72,11 +75,11 @@ class Timed:
     def fit(self, past: Past) -> None:
         """Learn from the past."""
         self.notice(f"{self.system.name}: fitting")
-        self._learn(self.system.fit, past)
+        self._learn(self.system.fit, past, "fit")
 
     def move(self, move: Callable[[Past], None], past: Past) -> None:
         """Go on with another catalogue."""
-        self._learn(move, past)
+        self._learn(move, past, "move")
 
     def tune(self, validation: Problem, seed: int) -> None:
         """Choose settings on validation users, if there is anything to choose."""
@@ -88,7 +91,8 @@ class Timed:
         self.notice(f"{self.system.name}: tuning")
         asked = sample(validation, VALIDATION_QUERIES, seed=seed)
         started = self._meter()
-        self.system.tune(asked.queries, asked.answers)
+        with _typed(self.system.name, "tune"):
+            self.system.tune(asked.queries, asked.answers)
         taken = self._meter() - started
         self.tune_seconds += taken.seconds
         self.tune_usage += taken.usage
@@ -101,14 +105,16 @@ class Timed:
             self.notice(f"{self.system.name}: {first:,} of {total:,} queries")
             queries = problem.queries.take(np.arange(first, min(first + height, total)))
             started = self._meter()
-            scores = self.system.score(queries)
+            with _typed(self.system.name, "score"):
+                scores = self.system.score(queries)
+                shape = scores.shape
             taken = self._meter() - started
             self.score_seconds += taken.seconds
             self.usage += taken.usage
             self.queries += len(queries)
-            if scores.shape != (len(queries), n_items):
+            if shape != (len(queries), n_items):
                 wanted = f"wanted {(len(queries), n_items)}: every query, every item"
-                raise ScoresError(self.system.name, f"shape {scores.shape}, {wanted}")
+                raise ScoresError(self.system.name, f"shape {shape}, {wanted}")
             yield first, scores
 
     @property
@@ -123,9 +129,10 @@ class Timed:
             tune_usage=self.tune_usage,
         )
 
-    def _learn(self, learn: Callable[[Past], None], past: Past) -> None:
+    def _learn(self, learn: Callable[[Past], None], past: Past, step: Literal["fit", "move"]) -> None:
         started = self._meter()
-        learn(past)
+        with _typed(self.system.name, step):
+            learn(past)
         taken = self._meter() - started
         self.fit_seconds += taken.seconds
         self.usage += taken.usage
@@ -134,6 +141,19 @@ class Timed:
         kept = self.system.kept_seconds if isinstance(self.system, Keeping) else 0.0
         usage = self.system.usage if isinstance(self.system, Spending) else Usage()
         return Meter(time.perf_counter() + kept, usage)
+
+
+@contextmanager
+def _typed(system: str, step: Literal["fit", "move", "tune", "score"]) -> Generator[None]:
+    """Turn whatever a system raises into a typed error that says where, so that a run goes on with others."""
+    try:
+        yield
+    except LimnerError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{last.filename}:{last.lineno}"
+        raise SystemFailedError(system, step, type(error).__name__, str(error), where) from error
 
 
 class Asked(NamedTuple):

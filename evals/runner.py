@@ -6,9 +6,11 @@ killed goes on where it stopped, and a changed option, data file or line of code
 
 import multiprocessing
 import re
+import signal
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -147,14 +149,38 @@ def _each(jobs: int, waiting: Sequence[Planned]) -> Iterator[Done]:
     ]
     # A forked child of a process with threads (onnxruntime, BLAS) may hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=min(jobs, len(quiet)), mp_context=context) as pool:
-        futures = [pool.submit(_make, item) for item in quiet]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            for future in futures:
-                future.cancel()
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(min(jobs, len(quiet)), context, initializer=_leave_interrupts_to_the_parent)
+    try:
+        with _interrupts_held():
+            futures = [pool.submit(_make, item) for item in quiet]
+        for future in as_completed(futures):
+            yield future.result()
+    except (KeyboardInterrupt, GeneratorExit):  # the second where Ctrl-C reached whoever reads the results
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        raise
+    finally:
+        # Not `future.cancel`: a pool that lost its workers chokes on a future cancelled behind its back
+        # (https://github.com/python/cpython/pull/108974). Joins the workers.
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _interrupts_held() -> Generator[None]:
+    """Hold Ctrl-C back while workers start: they inherit that, and are deaf to it while they still import."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _make(planned: Planned) -> Done:

@@ -69,6 +69,11 @@ SAMPLES: list[tuple[LimnerError, str, str]] = [
         "user_id='u7' on item_id='i3' at 12 is not before as_of=10",
         "earlier events only",
     ),
+    (
+        errors.SystemFailedError("mine", "fit", "KeyError", "'x'", "/a/mine.py:7"),
+        "system 'mine' failed in `fit` at /a/mine.py:7: KeyError: 'x'",
+        "correct the system and repeat",
+    ),
     (errors.MissingExtraError("torch", "encoders"), "torch", "pip install 'limner[encoders]'"),
 ]
 

@@ -23,6 +23,7 @@
     ├── StoreError            the database
     ├── EncoderChangedError   vectors of another encoder
     ├── LeakError             the future in what a system may see
+    ├── SystemFailedError     a system under test raised
     └── MissingExtraError     an optional dependency
 
 Each has a stable `code` for logs and for the wire. Arguments equal `__init__`'s, so errors pickle.
@@ -335,6 +336,23 @@ class LeakError(LimnerError):
         return (
             f"{self.where}: the event of user_id={self.user_id!r} on item_id={self.item_id!r} at {self.at} is "
             f"not before as_of={self.as_of}, or of another user; build from the user's earlier events only"
+        )
+
+
+class SystemFailedError(LimnerError):
+    """A system under test raised an error of its own; that error is the cause."""
+
+    code = "system_failed"
+
+    def __init__(self, system: str, step: str, kind: str, text: str, where: str) -> None:
+        self.system, self.step, self.kind, self.text, self.where = system, step, kind, text, where
+        super().__init__(system, step, kind, text, where)
+
+    def __str__(self) -> str:
+        raised = f"{self.kind}: {self.text}" if self.text else self.kind
+        return (
+            f"system {self.system!r} failed in `{self.step}` at {self.where}: {raised}; correct the system and "
+            "repeat the command, which skips what is finished"
         )
 
 

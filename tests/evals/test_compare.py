@@ -25,6 +25,7 @@ def write(
     passed: bool = True,
     ties: str = "average",
     options: Mapping[str, str] | None = None,
+    spec: str = "",
 ) -> None:
     """Save a result as a run would."""
     values = {name: np.array(column) for name, column in metrics.items()}
@@ -34,7 +35,7 @@ def write(
         suite="sequential",
         command="",
         key=path.stem,
-        settings={"ties": ties, "options": options or {}},
+        settings={"system": spec or system, "ties": ties, "options": options or {}},
         rows=rows_of([part], seed=0),
         probes=(Probe(name="p", passed=passed, value=0.0, limit=1.0),),
         valid=passed,
@@ -142,6 +143,32 @@ def test_an_unknown_system_or_an_empty_folder_says_so(tmp_path: Path) -> None:
         compare(str(tmp_path), str(tmp_path))
     write(tmp_path / "a.json", "new", ["a"], {"hit": [1.0]})
     with pytest.raises(NothingToCompareError, match="#nope"):
+        compare(f"{tmp_path}#nope", str(tmp_path))
+
+
+def test_a_system_is_named_as_in_tables_or_as_it_was_typed(tmp_path: Path) -> None:
+    full = "seqknn + history:encoder=minilm"
+    write(tmp_path / "a.json", full, ["a"], {"hit": [1.0]}, spec="seqknn + history")
+    write(tmp_path / "b.json", "seqknn", ["a"], {"hit": [1.0]})
+
+    for typed in (full, "seqknn + history"):
+        [found] = compare(f"{tmp_path}#{typed}", f"{tmp_path}#seqknn")
+        assert (found.a, found.b) == (full, "seqknn")
+
+
+def test_a_name_goes_before_a_spec(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", "x", ["a"], {"hit": [1.0]})
+    write(tmp_path / "b.json", "x:tuned", ["a"], {"hit": [1.0]}, spec="x")
+    write(tmp_path / "c.json", "y", ["a"], {"hit": [1.0]})
+
+    assert [each.a for each in compare(f"{tmp_path}#x", f"{tmp_path}#y")] == ["x"]
+
+
+def test_an_unknown_name_is_answered_with_those_there_are(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", "seqknn + history:encoder=minilm", ["a"], {"hit": [1.0]})
+    write(tmp_path / "b.json", "bigram", ["a"], {"hit": [1.0]})
+
+    with pytest.raises(NothingToCompareError, match=r"holds 'bigram', 'seqknn \+ history:encoder=minilm'$"):
         compare(f"{tmp_path}#nope", str(tmp_path))
 
 

@@ -104,6 +104,22 @@ def test_a_degraded_result_is_told_and_waits_for_another_run(ring: Path) -> None
     assert "- INCOMPLETE: falters: " in Path("results/report.md").read_text()
 
 
+def test_a_system_that_raises_is_told_in_a_line_and_the_others_are_measured(ring: Path) -> None:
+    words = ("from limner.evals.systems.popularity import Popularity", "class Boom(Popularity):")
+    Path("mine.py").write_text(
+        "\n".join([*words, "    name = 'boom'", "    def fit(self, past): past.nothing", ""])
+    )
+    names = ("--system", "mine.py::Boom", "--system", "bigram")
+
+    ended = limner("sequential", "--data", ring, *names, "--out", "results")
+
+    assert ended.exit_code == 1
+    assert "system_failed: mine.py::Boom on ring: system 'boom' failed in `fit` at " in ended.stderr
+    assert "mine.py:4: AttributeError: " in ended.stderr
+    assert "Traceback" not in ended.output
+    assert [path.suffix for path in sorted(Path("results").glob("*bigram*"))] == [".json", ".npz"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from limner.errors import SettingsError, UnknownFormatError
+from limner.errors import SettingsError, SystemFailedError, UnknownFormatError
 from limner.evals.result_files import load_per_query, load_result
 from limner.evals.results import Result
 from limner.evals.runner import Run, execute, load_suite, plan
@@ -59,6 +62,45 @@ class Falters(Popularity):
     @property
     def complete(self):
         return not Path("down").exists()
+"""
+
+SLOW = """
+import os
+import time
+from pathlib import Path
+
+from limner.evals.systems.popularity import Popularity
+
+class Slow(Popularity):
+    name = "slow"
+
+    def fit(self, past):
+        Path(f"{os.getpid()}.worker").touch()
+        time.sleep(600)
+"""
+
+BOOM = """
+from limner.evals.systems.popularity import Popularity
+
+class Boom(Popularity):
+    name = "boom"
+
+    def __init__(self, step="fit"):
+        self.step = step
+
+    def fit(self, past):
+        if self.step == "fit":
+            past.no_such_thing
+        super().fit(past)
+
+    def tune(self, queries, answers):
+        if self.step == "tune":
+            queries.no_such_thing
+
+    def score(self, queries):
+        if self.step == "score":
+            queries.no_such_thing
+        return super().score(queries).tolist() if self.step == "list" else super().score(queries)
 """
 
 
@@ -343,3 +385,83 @@ def test_scores_of_another_shape_are_refused(run: Run, tmp_path: Path, columns: 
 
     assert f"shape (20, {columns}), wanted (20, 10)" in str(wide.error)
     assert "shape (19, 10), wanted (20, 10)" in str(few.error)
+
+
+def within(seconds: float, what: Callable[[], bool]) -> bool:
+    """Wait until something holds."""
+    ends = time.monotonic() + seconds
+    while not what() and time.monotonic() < ends:
+        time.sleep(0.05)
+    return what()
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_ctrl_c_ends_a_run_of_several_processes_and_its_workers(ring: Path, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / f"{name}.py").write_text(SLOW)
+    # Ctrl-C is ignored by what a shell without job control starts behind itself, as it may have started the tests.
+    line = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    line += "from limner.cli import main; main()"
+    words = ["eval", "sequential", "--data", str(ring), "--out", "results", "--jobs", "2"]
+    words += [word for name in ("one", "two", "three") for word in ("--system", f"{name}.py::Slow")]
+
+    with subprocess.Popen(
+        [sys.executable, "-c", line, *words], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        try:
+            started = within(90, lambda: len(list(tmp_path.glob("*.worker"))) == 2)
+            os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to the command and its workers
+            _, said = running.communicate(timeout=20)
+        finally:
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGKILL)
+
+    assert started, said
+    assert running.returncode == 130
+    assert "Interrupted; everything finished so far is saved." in said
+    assert "Traceback" not in said
+    assert [path.stem for path in tmp_path.glob("*.worker") if alive(int(path.stem))] == []
+
+
+@pytest.mark.parametrize("step", ["fit", "tune", "score"])
+def test_an_exception_of_a_system_is_told_by_step_and_line_and_stops_no_other(
+    run: Run, tmp_path: Path, step: str
+) -> None:
+    (tmp_path / "mine.py").write_text(BOOM)
+    before, _, _ = BOOM.partition(f'if self.step == "{step}":')
+    line = before.count("\n") + 2  # the one below the condition
+
+    failed, bigram = execute(replace(run, systems=(f"mine.py::Boom:step={step}", "bigram")))
+
+    error = failed.error
+    assert isinstance(error, SystemFailedError)
+    assert (error.system, error.step, error.kind) == ("boom", step, "AttributeError")
+    assert "no_such_thing" in error.text
+    assert error.where == f"{tmp_path / 'mine.py'}:{line}"
+    assert isinstance(error.__cause__, AttributeError)
+    assert bigram.result is not None
+
+
+def test_scores_that_are_no_array_are_told_as_the_systems_fault(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(BOOM)
+
+    [failed] = execute(replace(run, systems=("mine.py::Boom:step=list",)))
+
+    assert isinstance(failed.error, SystemFailedError)
+    assert "'list' object has no attribute 'shape'" in str(failed.error)
+
+
+def test_an_exception_in_another_process_arrives_typed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(BOOM)
+
+    done = list(execute(replace(run, systems=("mine.py::Boom", "bigram"), jobs=2)))
+
+    assert [type(each.error) for each in done if each.error] == [SystemFailedError]
+    assert [each.planned.task.system for each in done if each.result] == ["bigram"]

@@ -107,7 +107,9 @@ for _suite_name, _help in SUITES.items():
 
 @app.command("compare")
 def compare(
-    a: Annotated[str, typer.Argument(help="Result file or folder, `#SYSTEM` behind it for one system.")],
+    a: Annotated[
+        str, typer.Argument(help="Result file or folder, `#NAME` or `#SPEC` behind it for one system.")
+    ],
     b: Annotated[str, typer.Argument(help="The same.")],
     metric: Annotated[
         list[str] | None,
