@@ -1,6 +1,7 @@
 """What every test lives under: no network but loopback, no settings from outside, an empty working folder."""
 
 import ipaddress
+import json
 import os
 import shutil
 import socket
@@ -161,3 +162,18 @@ def database_url(postgres_server: str) -> str:
     with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     return f"{postgres_server}/{name}"
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> Path:
+    """Twenty users who walk five steps along a ring of ten items, each from another place."""
+    folder = tmp_path / "ring"
+    folder.mkdir()
+    lines = [
+        {"user_id": f"u{user}", "item_ids": [f"i{(user + step) % 10}" for step in range(5)]}
+        for user in range(20)
+    ]
+    items = [{"item_id": f"i{number}", "title": f"Thing {number}"} for number in range(10)]
+    (folder / "sequences.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    return folder

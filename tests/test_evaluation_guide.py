@@ -24,18 +24,9 @@ def blocks(text: str, kind: str) -> list[str]:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Path:
-    """Twenty users who walk round a ring of ten items, each from another place."""
-    folder = tmp_path / "office"
-    folder.mkdir()
-    lines = [
-        {"user_id": f"u{user}", "item_ids": [f"i{(user + step) % 10}" for step in range(5)]}
-        for user in range(20)
-    ]
-    items = [{"item_id": f"i{number}", "title": f"Thing {number}"} for number in range(10)]
-    (folder / "sequences.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
-    return folder
+def office(ring: Path, tmp_path: Path) -> Path:
+    """The data under the guide's name."""
+    return ring.rename(tmp_path / "office")
 
 
 def test_every_command_and_option_named_exists(guide: str) -> None:

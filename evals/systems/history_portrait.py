@@ -7,29 +7,20 @@ import numpy as np
 from pydantic import Field, PositiveInt
 
 from ...models import Profile
-from ...records import Item, Record, Usage
 from ..dataset import FloatArray, IntArray
-from ..encoding import Encoding, label_of
-from ..options import named, read_options
+from ..options import read_options
 from ..pooling import score_late, share_late, standardise
 from ..portraits.liked_texts import liked_texts
-from ..portraits.painters import EXTRACTIVE, LoopPainter, Painter
-from ..portraits.portraits import Portraits
-from ..splits import Past, Queries
+from ..portraits.painters import LoopPainter, Painter
+from ..splits import Queries
 from ..system import System
 from ..workspace import Workspace
 from .history import history_text, recent_items
-from .portrait import profile_vectors
+from .portrait import DrawnOptions, DrawnSystem, profile_vectors
 
 
-class HistoryPortraitOptions(Record):
+class HistoryPortraitOptions(DrawnOptions):
     """How a history and a portrait become one scorer."""
-
-    encoder: str = ""
-    """`minilm`, `sentence-transformers/FOLDER`, or a LiteLLM embedding model; absent for the configured one."""
-
-    writer: str = EXTRACTIVE
-    """`extractive`, or a LiteLLM model string such as `limner/smollm2-135m`."""
 
     form: Literal["late", "sum", "concat"] = "late"
     """`late`: one soft maximum over the vectors of both; `sum`: z-scores of each, added up; `concat`: one text."""
@@ -50,23 +41,12 @@ def make_history_profile(options: Mapping[str, str], workspace: Workspace) -> Sy
     return HistoryPortraitSystem(chosen, workspace, LoopPainter(chosen.writer))
 
 
-class HistoryPortraitSystem:
+class HistoryPortraitSystem(DrawnSystem):
     """Scores items by the last ones and by a portrait; either alone where the other is missing."""
 
     def __init__(self, options: HistoryPortraitOptions, workspace: Workspace, painter: Painter) -> None:
-        encoder = options.encoder or workspace.settings.embedder
-        self.name = named("history-profile", options.model_copy(update={"encoder": label_of(encoder)}))
-        self.portraits = Portraits(workspace, painter=painter)
+        super().__init__("history-profile", options, workspace, painter)
         self._options = options
-        self._encoding = Encoding(encoder, workspace)
-        self._temperature = workspace.settings.critic.temperature
-        self._items: Sequence[Item] = ()
-
-    def fit(self, past: Past) -> None:
-        """Encode the catalogue; nobody is drawn before somebody asks."""
-        self._items = past.items
-        self.portraits.fit(past)
-        self._encoding.encode_items(past.items)
 
     def score(self, queries: Queries) -> FloatArray:
         """Score every item; a user without history scores all alike."""
@@ -88,30 +68,6 @@ class HistoryPortraitSystem:
         joined = share_late(by_history, by_profile, weight=weight, temperature=self._temperature)
         scores: FloatArray = np.where(drawn[:, None], joined, by_history)
         return scores
-
-    @property
-    def usage(self) -> Usage:
-        """What the portraits cost when they were drawn."""
-        return self.portraits.usage
-
-    @property
-    def kept_seconds(self) -> float:
-        """Seconds of the calls behind portraits of an earlier run."""
-        return self.portraits.kept_seconds
-
-    @property
-    def complete(self) -> bool:
-        """Whether whoever should have written the portraits did."""
-        return self.portraits.complete
-
-    @property
-    def caveats(self) -> Sequence[str]:
-        """What a reader should know of the portraits."""
-        return self.portraits.caveats
-
-    def texts_seen(self, queries: Queries) -> Sequence[str]:
-        """Return what each query was scored by, as words."""
-        return self.portraits.texts_seen(queries)
 
     def _score_text(
         self, newest: Sequence[IntArray], profiles: Sequence[Profile | None], matrix: FloatArray

@@ -28,14 +28,18 @@ Form = Literal["late", "whole"]
 _CANDIDATES = 20
 
 
-class PortraitOptions(Record):
-    """Who writes portraits, and how they score items."""
+class DrawnOptions(Record):
+    """Who writes portraits, and what encodes them."""
 
     encoder: str = ""
     """`minilm`, `sentence-transformers/FOLDER`, or a LiteLLM embedding model; absent for the configured one."""
 
     writer: str = EXTRACTIVE
     """`extractive`, or a LiteLLM model string such as `limner/smollm2-135m`."""
+
+
+class PortraitOptions(DrawnOptions):
+    """Who writes portraits, and how they score items."""
 
     form: Form = "late"
     """`late`: a vector a liked sentence, pooled by a soft maximum; `whole`: all of them as one text."""
@@ -67,8 +71,8 @@ def make_random_profile(options: Mapping[str, str], workspace: Workspace) -> Sys
     return RandomPortraitSystem("random-profile", chosen, workspace, LoopPainter(chosen.writer))
 
 
-class PortraitSystem:
-    """Scores items by what a portrait says the user likes.
+class DrawnSystem:
+    """What every system that rests on portraits is made of: they, an encoder, and what they cost.
 
     Args:
         name: Name in a spec.
@@ -81,7 +85,7 @@ class PortraitSystem:
     def __init__(
         self,
         name: str,
-        options: PortraitOptions,
+        options: DrawnOptions,
         workspace: Workspace,
         painter: Painter,
         *,
@@ -90,7 +94,6 @@ class PortraitSystem:
         encoder = options.encoder or workspace.settings.embedder
         self.name = named(name, options.model_copy(update={"encoder": label_of(encoder)}))
         self.portraits = Portraits(workspace, painter=painter, chat=chat)
-        self._form: Form = options.form
         self._encoding = Encoding(encoder, workspace)
         self._notice = workspace.notice
         self._temperature = workspace.settings.critic.temperature
@@ -101,15 +104,6 @@ class PortraitSystem:
         self._items = past.items
         self.portraits.fit(past)
         self._encoding.encode_items(past.items)
-
-    def score(self, queries: Queries) -> FloatArray:
-        """Score every item; a user without a portrait scores all alike."""
-        profiles = self.profiles(queries)
-        if missing := sum(profile is None for profile in profiles):
-            self._notice(f"{self.name}: {missing} of {len(profiles)} users have nothing to draw from")
-        matrix = self._encoding.encode_items(self._items)
-        vectors = profile_vectors(profiles, self._encoding, form=self._form)
-        return score_late(vectors, matrix, temperature=self._temperature)
 
     @property
     def usage(self) -> Usage:
@@ -134,6 +128,31 @@ class PortraitSystem:
     def texts_seen(self, queries: Queries) -> Sequence[str]:
         """Return what each query was scored by, as words."""
         return self.portraits.texts_seen(queries)
+
+
+class PortraitSystem(DrawnSystem):
+    """Scores items by what a portrait says the user likes."""
+
+    def __init__(
+        self,
+        name: str,
+        options: PortraitOptions,
+        workspace: Workspace,
+        painter: Painter,
+        *,
+        chat: "ChatModel | None" = None,
+    ) -> None:
+        super().__init__(name, options, workspace, painter, chat=chat)
+        self._form: Form = options.form
+
+    def score(self, queries: Queries) -> FloatArray:
+        """Score every item; a user without a portrait scores all alike."""
+        profiles = self.profiles(queries)
+        if missing := sum(profile is None for profile in profiles):
+            self._notice(f"{self.name}: {missing} of {len(profiles)} users have nothing to draw from")
+        matrix = self._encoding.encode_items(self._items)
+        vectors = profile_vectors(profiles, self._encoding, form=self._form)
+        return score_late(vectors, matrix, temperature=self._temperature)
 
     def profiles(self, queries: Queries) -> list[Profile | None]:
         """Return each query's portrait; `None` where there is nothing to draw from."""

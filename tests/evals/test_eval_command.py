@@ -22,21 +22,6 @@ def document(ended: Result) -> Any:
 
 
 @pytest.fixture
-def ring(tmp_path: Path) -> Path:
-    """Twenty users who walk five steps along a ring of ten items, each from another place."""
-    folder = tmp_path / "ring"
-    folder.mkdir()
-    lines = [
-        {"user_id": f"u{user}", "item_ids": [f"i{(user + step) % 10}" for step in range(5)]}
-        for user in range(20)
-    ]
-    items = [{"item_id": f"i{number}", "title": f"Thing {number}"} for number in range(10)]
-    (folder / "sequences.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
-    return folder
-
-
-@pytest.fixture
 def results(ring: Path) -> Path:
     """A folder with results of two systems."""
     names = ("--system", "popularity", "--system", "bigram")
