@@ -336,7 +336,7 @@ class Limner:
 
     async def export_rollouts(self, path: Path) -> int:
         """Write the log of all drafts to a Parquet file; return the number of rows."""
-        from .distill.export_rollouts import export_rollouts
+        from .distill.log.export_rollouts import export_rollouts
 
         return await export_rollouts(self.doors.store, path)
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from limner.agents.drawing import Drawing
-from limner.distill.filters import Filters
-from limner.distill.manifest import Recipe
-from limner.distill.prepare import Source, prepare
-from limner.distill.rescoring import StoreCritic
-from limner.distill.rollout_log import read_store
-from limner.distill.splits import Splitting
-from limner.distill.training_set import TrainingSet
+from limner.distill.log.filters import Filters
+from limner.distill.log.manifest import Recipe
+from limner.distill.log.prepare import Source, prepare
+from limner.distill.log.rescoring import StoreCritic
+from limner.distill.log.rollout_log import read_store
+from limner.distill.log.splits import Splitting
+from limner.distill.log.training_set import TrainingSet
 from limner.models import Rollout
 from limner.records import Interaction
 from limner.tools.budget import Budget

@@ -102,7 +102,7 @@ def export_rollouts(
     settings = settings_for(store)
 
     async def work() -> int:
-        from ..distill.export_rollouts import export_rollouts as export
+        from ..distill.log.export_rollouts import export_rollouts as export
 
         async with open_only_store(settings) as opened:
             return await export(opened, path)

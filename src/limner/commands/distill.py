@@ -15,9 +15,9 @@ from ..settings import NO_MODEL, Settings
 from .common import JsonOption, StoreOption, err, out, print_json, run, settings_for, shared, wants_json
 
 if TYPE_CHECKING:
-    from ..distill.manifest import Manifest, Recipe
-    from ..distill.prepare import Knows
-    from ..distill.rescoring import Rescore
+    from ..distill.log.manifest import Manifest, Recipe
+    from ..distill.log.prepare import Knows
+    from ..distill.log.rescoring import Rescore
     from ..tools.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="Learn from the log of drafts.")
@@ -105,9 +105,9 @@ def prepare(
     }
 
     async def work() -> "Manifest":
-        from ..distill.prepare import Source
-        from ..distill.prepare import prepare as make
-        from ..distill.rollout_log import STORE, read_parquet, read_store
+        from ..distill.log.prepare import Source
+        from ..distill.log.prepare import prepare as make
+        from ..distill.log.rollout_log import STORE, read_parquet, read_store
 
         recipe, excluded = _recipe(values), _listed(exclude)
         look_up = log is None or (store or shared.store) is not None
@@ -137,7 +137,7 @@ def prepare(
 async def _open(settings: Settings, *, look_up: bool, rescore: bool) -> "AsyncGenerator[_Doors]":
     """Open what is needed and no more: the whole of Limner to grade again, the store to look up users."""
     if rescore:
-        from ..distill.rescoring import StoreCritic
+        from ..distill.log.rescoring import StoreCritic
 
         judged = settings.reward.text > 0
         quiet = settings if judged else settings.model_copy(update={"model": NO_MODEL})
@@ -153,7 +153,7 @@ async def _open(settings: Settings, *, look_up: bool, rescore: bool) -> "AsyncGe
 
 
 def _recipe(values: Mapping[str, object]) -> "Recipe":
-    from ..distill.manifest import Recipe
+    from ..distill.log.manifest import Recipe
 
     try:
         return Recipe.model_validate(values)

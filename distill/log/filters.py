@@ -6,8 +6,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeFloat
 
-from ..models import Rollout
-from ..records import Record
+from ...models import Rollout
+from ...records import Record
 
 Reason = Literal[
     "repeated",

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..models import Rollout
-from ..records import content_hash
+from ...models import Rollout
+from ...records import content_hash
 
 
 @dataclass(frozen=True, kw_only=True)

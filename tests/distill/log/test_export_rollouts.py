@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from limner.distill.export_rollouts import export_rollouts
+from limner.distill.log.export_rollouts import export_rollouts
 from limner.models import Profile, Rollout
 from limner.records import Message, Usage
 from limner.tools.sql_store import SqlStore, open_store

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ...errors import InputError
 from .manifest import MANIFEST, Manifest, TableFile
 from .splits import SPLITS, Split
 from .table_schemas import table_schema

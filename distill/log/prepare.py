@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from .. import __version__
-from ..errors import CriticVersionError, EmptySplitError
-from ..models import Rollout
+from ... import __version__
+from ...errors import CriticVersionError, EmptySplitError
+from ...models import Rollout
 from .filters import REASONS, Reason, first_of_each, group_fault
 from .groups import DraftGroup, group_drafts
 from .lessons import lessons_of, prompt_of

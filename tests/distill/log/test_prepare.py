@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from limner.distill.filters import Filters
-from limner.distill.manifest import Recipe
-from limner.distill.prepare import Source, prepare
-from limner.distill.splits import Splitting, split_of
+from limner.distill.log.filters import Filters
+from limner.distill.log.manifest import Recipe
+from limner.distill.log.prepare import Source, prepare
+from limner.distill.log.splits import Splitting, split_of
 from limner.errors import CriticVersionError, EmptySplitError, InputError
 from limner.models import Rollout
 from limner.records import Message

@@ -4,7 +4,7 @@
 them, so a chat template applies without further work.
 """
 
-from ..records import Identifier, Message, Moment, Record
+from ...records import Identifier, Message, Moment, Record
 
 Messages = tuple[Message, ...]
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from ..models import Rollout
-from ..tools.sql_tables import micros, moment_at
+from ...models import Rollout
+from ...tools.sql_tables import micros, moment_at
 from .filters import Filters, Reason, fault
 
 _TABLES = """

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.distill.advantages import (
+from limner.distill.log.advantages import (
     Weighting,
     advantage_weights,
     best_of,

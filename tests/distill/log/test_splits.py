@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from limner.distill.manifest import Recipe
-from limner.distill.prepare import Source, prepare
-from limner.distill.splits import SPLITS, Split, Splitting, split_of, wrong_side
-from limner.distill.training_set import TrainingSet
+from limner.distill.log.manifest import Recipe
+from limner.distill.log.prepare import Source, prepare
+from limner.distill.log.splits import SPLITS, Split, Splitting, split_of, wrong_side
+from limner.distill.log.training_set import TrainingSet
 from limner.errors import EmptySplitError
 from limner.models import Rollout
 

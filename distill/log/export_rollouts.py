@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ..models import Rollout
-from ..tools.store import Store
+from ...models import Rollout
+from ...tools.store import Store
 
 BATCH = 500
 """Rollouts in memory and in one row group."""

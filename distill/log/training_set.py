@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
-from ..errors import UnknownFormatError
+from ...errors import UnknownFormatError
 from .manifest import MANIFEST, Manifest
 from .splits import Split
 from .table_files import ROWS, sha256_of

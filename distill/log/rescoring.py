@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ..agents.build_case import build_case
-from ..agents.critic import criticise
-from ..agents.fingerprint import critic_version
-from ..agents.state import Deps, Draft, State
-from ..errors import EmptyHistoryError, InputError, NoTextError, UnknownUserError
-from ..models import Rollout
-from ..tools.reward import FLOOR
+from ...agents.build_case import build_case
+from ...agents.critic import criticise
+from ...agents.fingerprint import critic_version
+from ...agents.state import Deps, Draft, State
+from ...errors import EmptyHistoryError, InputError, NoTextError, UnknownUserError
+from ...models import Rollout
+from ...tools.reward import FLOOR
 from .filters import inconsistency
 from .groups import DraftGroup
 

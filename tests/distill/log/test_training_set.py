@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from limner.distill.training_rows import TABLES
-from limner.distill.training_set import TrainingSet
+from limner.distill.log.training_rows import TABLES
+from limner.distill.log.training_set import TrainingSet
 from limner.errors import UnknownFormatError
 from limner.models import Rollout
 

@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from ..models import Rollout
-from ..records import Message
+from ...models import Rollout
+from ...records import Message
 from .advantages import Weighting, advantage_weights, best_of, desirable, normalised_advantages, preference
 from .groups import DraftGroup
 from .training_rows import (

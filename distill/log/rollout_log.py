@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..errors import BadRowError, UnknownFormatError
-from ..models import Rollout
-from ..tools.store import Store
+from ...errors import BadRowError, UnknownFormatError
+from ...models import Rollout
+from ...tools.store import Store
 from .filters import inconsistency
 
 BATCH = 500

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from limner.distill.filters import Filters
-from limner.distill.manifest import Recipe
-from limner.distill.prepare import Source, prepare
-from limner.distill.splits import Splitting
-from limner.distill.training_set import TrainingSet
+from limner.distill.log.filters import Filters
+from limner.distill.log.manifest import Recipe
+from limner.distill.log.prepare import Source, prepare
+from limner.distill.log.splits import Splitting
+from limner.distill.log.training_set import TrainingSet
 from limner.models import Rollout
 from limner.records import Message, Usage
 

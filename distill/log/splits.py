@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from ..records import Moment, Record, content_hash
+from ...records import Moment, Record, content_hash
 from .filters import Reason
 
 Split = Literal["train", "validation", "test"]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from limner.distill.export_rollouts import export_rollouts, rollout_schema
-from limner.distill.manifest import Recipe
-from limner.distill.prepare import Source, prepare
-from limner.distill.rollout_log import read_parquet, read_store
-from limner.distill.splits import Splitting
+from limner.distill.log.export_rollouts import export_rollouts, rollout_schema
+from limner.distill.log.manifest import Recipe
+from limner.distill.log.prepare import Source, prepare
+from limner.distill.log.rollout_log import read_parquet, read_store
+from limner.distill.log.splits import Splitting
 from limner.errors import BadRowError, UnknownFormatError
 from limner.models import Pair, PairSide, Rollout
 from limner.records import Message

@@ -8,7 +8,7 @@ from math import exp, fsum, sqrt
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
-from ..records import Record
+from ...records import Record
 
 STABILITY = 1e-4
 """Added to the standard deviation, as TRL does, so that nearly equal rewards do not explode."""

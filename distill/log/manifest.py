@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ..records import Moment, Record
+from ...records import Moment, Record
 from .advantages import Weighting
 from .filters import Filters, Reason
 from .splits import Split, Splitting

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from limner.cli import app
-from limner.distill.export_rollouts import export_rollouts
-from limner.distill.training_set import TrainingSet
+from limner.distill.log.export_rollouts import export_rollouts
+from limner.distill.log.training_set import TrainingSet
 from limner.models import Profile, Rollout
 from limner.records import Interaction
 from limner.tools.sql_store import open_store
