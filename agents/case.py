@@ -31,11 +31,18 @@ class Lengths(NamedTuple):
     title: int
     labels: int
     quote: int
+    """Of the user's words about an item."""
+
+    message: int
+    """Of the user's words where there is no item."""
 
 
-FULL = Lengths(title=80, labels=60, quote=160)
-BRIEF = Lengths(title=48, labels=40, quote=60)
+FULL = Lengths(title=80, labels=60, quote=160, message=160)
+BRIEF = Lengths(title=48, labels=40, quote=60, message=60)
 """For small models on a CPU, where reading a prompt costs more than writing the answer."""
+
+BARE = Lengths(title=60, labels=40, quote=0, message=80)
+"""For profilers that were trained on what they were shown."""
 
 
 class EventLine(NamedTuple):
@@ -243,8 +250,9 @@ def describe_event(event: Interaction, items: Mapping[str, Item], felt: Polarity
         parts.append(f"{title} ({labels})" if labels else title)
     if event.rating is not None:
         parts.append(_FELT[felt])
-    if event.text:
-        quote = one_line(event.text)[: lengths.quote].replace('"', "'")
+    shown = lengths.quote if item else lengths.message
+    if event.text and shown:
+        quote = one_line(event.text)[:shown].replace('"', "'")
         parts.append(f'wrote: "{quote}"')
     return "; ".join(parts) or event.kind
 

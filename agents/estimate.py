@@ -11,7 +11,7 @@ from .build_form import form_of
 from .case import Case
 from .cue_drafts import extractive_cues
 from .extract_cues import PROMPT as CUES
-from .extract_cues import TOKENS_PER_CUE, known_cues
+from .extract_cues import TOKENS_PER_CUE, batches_to_read, known_cues
 from .fingerprint import fingerprint_of
 from .state import LENGTHS, Deps, State
 
@@ -92,8 +92,7 @@ async def _estimate_one(deps: Deps, user_id: str, as_of: datetime) -> Estimate:
 async def _count(deps: Deps, case: Case, state: State) -> Estimate:
     drafting = deps.settings.drafting
     known = await known_cues(deps, case)
-    new = known.new[-drafting.cue_history :]
-    batches = [new[start : start + drafting.cue_batch] for start in range(0, len(new), drafting.cue_batch)]
+    batches = batches_to_read(deps, known.new)
     cue_prompts = [
         CUES.render(
             events=case.lines(batch, LENGTHS[deps.style]),
@@ -102,7 +101,7 @@ async def _count(deps: Deps, case: Case, state: State) -> Estimate:
         )
         for batch in batches
     ]
-    state["cues"] = [*known.cues, *extractive_cues(case, new, deps.lexicon)]
+    state["cues"] = [*known.cues, *extractive_cues(case, known.new, deps.lexicon)]
     form = form_of(case, state, deps)
     draft = form.request(advice="", best=None).messages
     drafts = drafting.drafts if case.has_exam else 1
@@ -113,7 +112,8 @@ async def _count(deps: Deps, case: Case, state: State) -> Estimate:
         skipped=0,
         calls=(len(batches) + drafts, len(batches) + drafts + revisions),
         prompt_tokens=sum(_tokens(prompt) for prompt in cue_prompts) + (drafts + revisions) * _tokens(draft),
-        completion_tokens=TOKENS_PER_CUE * (len(new) + len(batches)) + (drafts + revisions) * form.max_tokens,
+        completion_tokens=TOKENS_PER_CUE * sum(len(batch) + 1 for batch in batches)
+        + (drafts + revisions) * form.max_tokens,
         cost=None,
     )
 

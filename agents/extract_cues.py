@@ -75,13 +75,8 @@ async def extract_cues(state: State, runtime: Runtime[Deps]) -> Update:
 async def _note_side(deps: Deps, case: Case, subject: str) -> Noted:
     known = await known_cues(deps, case)
     new = known.new
-    drafting = deps.settings.drafting
-    read_by_model = new[-drafting.cue_history :] if deps.chat else []
-    batches = [
-        read_by_model[start : start + drafting.cue_batch]
-        for start in range(0, len(read_by_model), drafting.cue_batch)
-    ]
-    older = new[: len(new) - len(read_by_model)]
+    batches = batches_to_read(deps, new)
+    older = new[: len(new) - sum(map(len, batches))]
     answers = await asyncio.gather(*(_ask_batch(deps, case, batch, subject) for batch in batches))
     fresh, read, stand_in = extractive_cues(case, older, deps.lexicon), list(older), list[Cue]()
     for batch, answer in zip(batches, answers, strict=True):
@@ -100,6 +95,17 @@ async def _note_side(deps: Deps, case: Case, subject: str) -> Noted:
         sorted({answer.note for answer in answers if answer.note}),
         any(answer.exhausted for answer in answers),
     )
+
+
+def batches_to_read(deps: Deps, new: Sequence[Interaction]) -> list[Sequence[Interaction]]:
+    """Return what a model reads of new interactions, a call a batch; nothing for the plain style, which sees
+    the history itself.
+    """
+    if deps.chat is None or deps.style == "plain":
+        return []
+    drafting = deps.settings.drafting
+    read = new[-drafting.cue_history :]
+    return [read[start : start + drafting.cue_batch] for start in range(0, len(read), drafting.cue_batch)]
 
 
 async def _ask_batch(deps: Deps, case: Case, batch: Sequence[Interaction], subject: str) -> Answer[CueList]:
@@ -138,7 +144,7 @@ class Known(NamedTuple):
 
 def shelf_of(deps: Deps, case: Case) -> str:
     """Return where a subject's cues are kept: each writer has its own, so a better one starts afresh."""
-    writer = deps.chat.identity if deps.chat else "none"
+    writer = deps.chat.identity if deps.chat and deps.style != "plain" else "none"
     return f"{case.subject} by {writer}/{deps.style}/v{PROMPT.version}"
 
 

@@ -3,7 +3,14 @@
 from ..records import content_hash
 from ..tools.prompt import load_prompt
 from .case import Case
-from .state import Deps
+from .stances import tables_hash
+from .state import Deps, Style
+
+_DRAFTING: dict[Style, tuple[str, ...]] = {
+    "free": ("draft_profile", "revise_profile"),
+    "lexicon": ("draft_profile", "revise_profile"),
+    "plain": ("draft_plain",),
+}
 
 
 def critic_version(deps: Deps) -> str:
@@ -18,9 +25,10 @@ def prompt_versions(deps: Deps, case: Case) -> dict[str, int]:
     """Return the version of every prompt that a run of this form may use; none without a model."""
     if deps.chat is None:
         return {}
-    drafting = ("draft_pair",) if case.item_side else ("draft_profile", "revise_profile")
+    drafting = ("draft_pair",) if case.item_side else _DRAFTING[deps.style]
     judging = ("choose_next",) if deps.settings.reward.text > 0 else ()
-    return {name: load_prompt(name).version for name in ("extract_cues", *drafting, *judging)}
+    cueing = () if deps.style == "plain" else ("extract_cues",)
+    return {name: load_prompt(name).version for name in (*cueing, *drafting, *judging)}
 
 
 def fingerprint_of(deps: Deps, case: Case) -> str:
@@ -38,4 +46,5 @@ def fingerprint_of(deps: Deps, case: Case) -> str:
         deps.settings.drafting,
         critic_version(deps),
         sorted(prompt_versions(deps, case).items()),
+        *([tables_hash()] if any(event.kind == "message" for event in case.visible) else []),
     )

@@ -27,8 +27,8 @@ from .themes import Theme
 
 PROMPT = load_prompt("draft_pair")
 
-_EVENTS_SHOWN = {"free": 10, "lexicon": 6}
-_TOKENS = {"free": 700, "lexicon": 240}
+_EVENTS_SHOWN = {"free": 10, "lexicon": 6, "plain": 6}
+_TOKENS = {"free": 700, "lexicon": 240, "plain": 240}
 _THEMES = 2
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s+")  # noqa: RUF001  # full-width marks end sentences too
 

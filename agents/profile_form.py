@@ -22,7 +22,7 @@ from .themes import Theme, find_themes
 DRAFT = load_prompt("draft_profile")
 REVISE = load_prompt("revise_profile")
 
-_TOKENS_PER_SENTENCE = {"free": 90, "lexicon": 70}
+_TOKENS_PER_SENTENCE = {"free": 90, "lexicon": 70, "plain": 40}
 _EVENTS_SHOWN = {"free": 20, "lexicon": 4}
 _CUES_SHOWN = {"free": 16, "lexicon": 8}
 _MOST_EVIDENCE = 4

@@ -16,13 +16,14 @@ from ..tools.clock import Clock
 from ..tools.embedder import Embedder
 from ..tools.store import Store
 from .audience import Audience
-from .case import BRIEF, FULL, Case, Lengths
+from .case import BARE, BRIEF, FULL, Case, Lengths
 from .lexicon import Lexicon
 
-Style = Literal["free", "lexicon"]
-"""How drafts are written: any sentence, or sentences whose themes are phrases of the history."""
+Style = Literal["free", "lexicon", "plain"]
+"""How drafts are written: any sentence with its evidence, sentences whose themes are phrases of the history, or
+bare sentences from a short prompt, as trained small profilers write them."""
 
-LENGTHS: dict[Style, Lengths] = {"free": FULL, "lexicon": BRIEF}
+LENGTHS: dict[Style, Lengths] = {"free": FULL, "lexicon": BRIEF, "plain": BARE}
 """How much of an interaction each style's prompts show."""
 
 _CASES_KEPT = 256

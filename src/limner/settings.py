@@ -138,9 +138,10 @@ class DraftingSettings(Section):
     cue_history: PositiveInt = 16
     """Newest interactions a model reads for cues per run; older new ones are cued without a model."""
 
-    style: Literal["auto", "free", "lexicon"] = "auto"
-    """`free`: any sentence; `lexicon`: phrases of the history in fixed sentences; `auto`: lexicon for
-    embedded models."""
+    style: Literal["auto", "free", "lexicon", "plain"] = "auto"
+    """`free`: any sentence; `lexicon`: phrases of the history in fixed sentences; `plain`: bare sentences from
+    a short prompt, for trained profilers; `auto`: what an embedded model's description says, else lexicon;
+    free for other models."""
 
     min_gain: NonNegativeFloat = 0.01
     """A revision round that gains less reward than this is the last."""

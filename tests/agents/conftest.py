@@ -259,7 +259,7 @@ def cues_of() -> Callable[[Drawing, str], Awaitable[list[Cue]]]:
 
     async def read(drawing: Drawing, subject: str) -> list[Cue]:
         deps = drawing.deps
-        writer = deps.chat.name if deps.chat else "none"
+        writer = deps.chat.name if deps.chat and deps.style != "plain" else "none"
         return await deps.store.cues(f"{subject} by {writer}/{deps.style}/v{PROMPT.version}")
 
     return read

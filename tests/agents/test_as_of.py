@@ -66,7 +66,7 @@ def by_schema(request: ChatRequest) -> Scripted:
     return json.dumps(fill(request.json_schema))
 
 
-@pytest.mark.parametrize("style", ["free", "lexicon"])
+@pytest.mark.parametrize("style", ["free", "lexicon", "plain"])
 async def test_a_planted_future_reaches_nothing(
     open_drawing: Open,
     paint: Script,

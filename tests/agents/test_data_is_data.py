@@ -22,7 +22,7 @@ ORDERS = (
 )
 
 
-@pytest.mark.parametrize("style", ["free", "lexicon"])
+@pytest.mark.parametrize("style", ["free", "lexicon", "plain"])
 @pytest.mark.parametrize("order", ORDERS)
 async def test_orders_in_a_history_change_no_role_and_no_system_message(
     open_drawing: Open,
