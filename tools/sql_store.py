@@ -212,6 +212,10 @@ class SqlStore:
         """Return the newest pair."""
         return await self._engine.read(lambda db: sql_portraits.pair(db, self.tenant, user_id, item_id))
 
+    async def log(self, rollouts: Sequence[Rollout]) -> None:
+        """Append drafts to the log in one transaction; one that is already there stays."""
+        await self._engine.write(lambda db: sql_portraits.log(db, self.tenant, rollouts))
+
     async def rollouts(self, batch: int = 500) -> AsyncIterator[list[Rollout]]:
         """Stream the log in the order of writing."""
         after = 0

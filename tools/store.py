@@ -164,6 +164,10 @@ class Store(Protocol):
         """Return the newest pair."""
         ...
 
+    async def log(self, rollouts: Sequence[Rollout]) -> None:
+        """Append drafts to the log in one transaction; one that is already there stays."""
+        ...
+
     def rollouts(self, batch: int = 500) -> AsyncIterator[list[Rollout]]:
         """Stream the log in the order of writing."""
         ...

@@ -123,7 +123,7 @@ async def open_studio(
 
     given = None if settings.model == NO_MODEL else chat
     async with Limner(settings, chat=given) as limner:
-        await _fill(limner, past, workspace)
+        await fill_store(limner, past, workspace)
         await limner.prepare()
         aside = settings.model_copy(update={"tenant": painter.kind})
         async with open_only_store(aside) as kept, _open_chat(settings, limner, painter, chat) as asked:
@@ -156,8 +156,8 @@ async def _open_chat(
         await cached.aclose()
 
 
-async def _fill(limner: Limner, past: Past, workspace: Workspace) -> None:
-    """Bring catalogue and past into the store, once."""
+async def fill_store(limner: Limner, past: Past, workspace: Workspace) -> None:
+    """Bring catalogue and past into a store, once; an interrupted filling is done over."""
     done = limner.settings.store / "filled"
     if done.exists():
         return

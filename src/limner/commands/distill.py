@@ -13,6 +13,7 @@ from ..errors import InputError, SettingsError
 from ..face import Limner
 from ..settings import NO_MODEL, Settings
 from .common import JsonOption, StoreOption, err, out, print_json, run, settings_for, shared, wants_json
+from .distill_explore import explore, stock
 
 if TYPE_CHECKING:
     from ..distill.log.manifest import Manifest, Recipe
@@ -31,9 +32,8 @@ class _Doors(NamedTuple):
     rescore: "Rescore | None"
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `prepare` a command of its own while it is the only one."""
+app.command("stock")(stock)
+app.command("explore")(explore)
 
 
 @app.command("prepare")

@@ -78,7 +78,7 @@ def profile(
             with index_progress() as progress:
                 await limner.prepare(progress)
             chosen = users or (None if limit is None else await _first_users(limner, limit))
-            moment = _moment(as_of)
+            moment = moment_of(as_of)
             if dry_run:
                 return _print_estimate(await limner.estimate(chosen, as_of=moment), settings, as_json)
             await _draw(limner, chosen, moment, at_once, as_json)
@@ -151,7 +151,7 @@ def pair(
         async with Limner(settings) as limner:
             with index_progress() as progress:
                 await limner.prepare(progress)
-            written = await limner.pair(user, item, as_of=_moment(as_of))
+            written = await limner.pair(user, item, as_of=moment_of(as_of))
         if as_json:
             print_json(written.model_dump(mode="json"))
         else:
@@ -206,7 +206,12 @@ def _given(**values: Any) -> dict[str, Any] | None:
     return {name: value for name, value in values.items() if value is not None} or None
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
+    """Read an option's moment; one without a time zone is in UTC.
+
+    Raises:
+        SettingsError: It is not an ISO 8601 moment.
+    """
     if text is None:
         return None
     try:
