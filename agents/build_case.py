@@ -53,6 +53,16 @@ async def build_case(deps: Deps, state: State) -> Case:
     had = await _had(deps, state, recorded)
     negatives = await _negatives(deps, split, had, as_of, seed)
     words = [event.text for event in split.visible if event.text]
+    frozen = Exam(
+        positives=_rows(vectors, split.positives, deps.embedder.dimension),
+        negatives=await deps.catalogue.vectors(negatives),
+        own=_rows(
+            vectors, _item_ids(split.visible[-deps.settings.drafting.recent :]), deps.embedder.dimension
+        ),
+        others=await deps.audience.others(user_id, as_of=as_of),
+        targets=await _secret_titles(deps, state, split, items),
+        known=" ".join(event_text(event, items) for event in split.visible),
+    )
     case = Case(
         subject=f"user:{user_id}",
         as_of=as_of,
@@ -62,16 +72,8 @@ async def build_case(deps: Deps, state: State) -> Case:
         language=detect_language(words, [item.describe() for item in _seen(split, items)]),
         scale=scale,
         vectors=vectors,
-        exam=Exam(
-            positives=_rows(vectors, split.positives, deps.embedder.dimension),
-            negatives=await deps.catalogue.vectors(negatives),
-            own=_rows(
-                vectors, _item_ids(split.visible[-deps.settings.drafting.recent :]), deps.embedder.dimension
-            ),
-            others=await deps.audience.others(user_id, as_of=as_of),
-            targets=await _secret_titles(deps, state, split, items),
-            known=" ".join(event_text(event, items) for event in split.visible),
-        ),
+        exam=frozen.mapped(deps.space),
+        frozen=None if deps.space.is_identity else frozen,
         positives=split.positives,
         negatives=negatives,
         neg_seed=seed,
@@ -152,8 +154,8 @@ async def _item_side(deps: Deps, state: State, scale: RatingScale | None) -> Ite
         item=found[item_id],
         vector=(await item_vectors(deps.catalogue, [found[item_id]]))[0],
         events=tuple(visible),
-        held_users=_stack([mean for mean in means if mean is not None], dimension),
-        other_users=_stack([mean_vector(other) for other in others], dimension),
+        held_users=deps.space.users(_stack([mean for mean in means if mean is not None], dimension)),
+        other_users=deps.space.users(_stack([mean_vector(other) for other in others], dimension)),
     )
 
 

@@ -85,10 +85,10 @@ class ItemSide:
     """Interactions by others that drafts may see, oldest first."""
 
     held_users: FloatArray
-    """Mean recent vectors of the held-back users who liked it, shape `(P, D)`."""
+    """Mean recent vectors of the held-back users who liked it, in the critic's space; shape `(P, D)`."""
 
     other_users: FloatArray
-    """Mean recent vectors of sampled users, shape `(U, D)`."""
+    """Mean recent vectors of sampled users, in the critic's space; shape `(U, D)`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ class Case:
     """Vector of each visible item, by item id."""
 
     exam: Exam
-    """What grades the drafts."""
+    """What grades the drafts; its vectors lie in the critic's space."""
 
     positives: tuple[str, ...]
     """Item ids behind `exam.positives`."""
@@ -133,6 +133,9 @@ class Case:
 
     item_side: ItemSide | None = None
     """The other side of a pair; absent for a profile."""
+
+    frozen: Exam | None = None
+    """The same exam in the encoder's own space; absent where that is the critic's."""
 
     offers: dict[str, list[str]] = field(default_factory=dict[str, list[str]], init=False, compare=False)
     """Memory of `offered_phrases`, by event id."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..models import Critique
 from ..records import Usage
+from ..settings import CriticSettings
 from ..tools.embedder import FloatArray
 from ..tools.late_interaction import mid_ranks, score_items
 from ..tools.reward import boilerplate_penalty, leak_penalty, rank_reward, score
@@ -37,13 +38,16 @@ class Read(NamedTuple):
     """One draft's vectors."""
 
     sentences: FloatArray
-    """One row a claim, shape `(C, D)`."""
+    """One row a claim, by the encoder itself, shape `(C, D)`: evidence is a matter of meaning alone."""
 
     liked: FloatArray
-    """Rows that score items: liked sentences, then all of them as one text, shape `(F, D)`."""
+    """Rows that score items: liked sentences, then all of them as one text; in the critic's space, `(F, D)`."""
 
     item_side: FloatArray
-    """One row a claim of the item's profile, shape `(I, D)`; I = 0 for a profile."""
+    """One row a claim of the item's profile, in the critic's space, `(I, D)`; I = 0 for a profile."""
+
+    frozen: FloatArray
+    """`liked` by the encoder itself, shape `(F, D)`."""
 
 
 class Place(NamedTuple):
@@ -99,10 +103,9 @@ async def read_drafts(deps: Deps, drafts: Sequence[Draft]) -> list[Read]:
         likes = [
             row for row, facet in zip(sentences, draft.facets, strict=True) if facet.polarity != "dislike"
         ]
-        whole = vectors[middle : middle + 1]
-        reads.append(
-            Read(sentences, np.concatenate([*(row[None] for row in likes), whole]), vectors[middle + 1 : end])
-        )
+        frozen = np.concatenate([*(row[None] for row in likes), vectors[middle : middle + 1]])
+        item_side = deps.space.items(vectors[middle + 1 : end])
+        reads.append(Read(sentences, deps.space.users(frozen), item_side, frozen))
         start = end
     return reads
 
@@ -116,7 +119,7 @@ async def _text_reward(deps: Deps, case: Case, draft: Draft) -> Answer[float]:
 def _critique(
     deps: Deps, case: Case, evidence: Evidence, draft: Draft, read: Read, text_reward: float | None
 ) -> Critique:
-    critic = deps.settings.critic
+    critic = critic_settings(deps)
     supports = [
         evidence.support(claim.text, vector, claim.evidence, facet.polarity)
         for claim, facet, vector in zip(draft.claims, draft.facets, read.sentences, strict=True)
@@ -129,11 +132,11 @@ def _critique(
         case.exam,
         critic=critic,
         weights=deps.settings.reward,
-        extra=extra | _item_rank(case, read, critic.temperature),
+        extra=extra | _item_rank(case, read, critic.temperature) | _frozen_rank(deps, case, read),
     )
     pairs = list(zip(draft.claims, supports, strict=True))
     unsupported = tuple(claim.text for claim, support in pairs if support < critic.support)
-    boilerplate = _boilerplate(case, draft, read)
+    boilerplate = _boilerplate(deps, case, draft, read)
     placed = _place(case, read, critic.temperature)
     missed = _missed(deps, case, draft, placed.ranks) if placed else ()
     return Critique(
@@ -150,6 +153,22 @@ def _critique(
             too_long=rewards.get("length", 0.0) > 0,
         ),
     )
+
+
+def critic_settings(deps: Deps) -> CriticSettings:
+    """Return the critic's settings; a space that learned how sharply to choose among facets decides that."""
+    critic, learned = deps.settings.critic, deps.space.temperature
+    return critic if learned is None else critic.model_copy(update={"temperature": learned})
+
+
+def _frozen_rank(deps: Deps, case: Case, read: Read) -> dict[str, float]:
+    """Rank in the encoder's own space, where that is not the critic's."""
+    if case.frozen is None or not case.has_exam:
+        return {}
+    temperature = deps.settings.critic.temperature
+    positives = score_items(read.frozen, case.frozen.positives, temperature=temperature)
+    negatives = score_items(read.frozen, case.frozen.negatives, temperature=temperature)
+    return {"frozen_rank": rank_reward(positives, negatives)}
 
 
 def _item_rank(case: Case, read: Read, temperature: float) -> dict[str, float]:
@@ -170,11 +189,12 @@ def _place(case: Case, read: Read, temperature: float) -> Place | None:
     return Place(mid_ranks(positives, negatives), float(positives.mean() - negatives.mean()))
 
 
-def _boilerplate(case: Case, draft: Draft, read: Read) -> tuple[str, ...]:
+def _boilerplate(deps: Deps, case: Case, draft: Draft, read: Read) -> tuple[str, ...]:
     """Return liked sentences that fit most other users at least as well as their own user."""
     if not len(case.exam.own) or not case.exam.others:
         return ()
-    best = case.exam.everybody.peaks(read.sentences @ case.exam.everybody.vectors.T)  # (C, 1 + U)
+    spoken = deps.space.users(read.sentences)
+    best = case.exam.everybody.peaks(spoken @ case.exam.everybody.vectors.T)  # (C, 1 + U)
     return tuple(
         facet.text
         for facet, (own, *others) in zip(draft.facets, best.tolist(), strict=True)
@@ -187,7 +207,7 @@ def _missed(deps: Deps, case: Case, draft: Draft, ranks: NDArray[np.float64]) ->
 
     Only phrases of *visible* interactions are named: those of the visible items nearest to the missed one.
     """
-    missed = case.exam.positives[int(np.argmax(ranks))]
+    missed = (case.frozen or case.exam).positives[int(np.argmax(ranks))]
     seen = [
         event for event in case.visible if event.item_id in case.vectors and case.polarity(event) != "dislike"
     ]

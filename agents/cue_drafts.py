@@ -11,6 +11,7 @@ from ..records import Interaction, Polarity, content_hash
 from .case import Case
 from .json_schema import object_schema
 from .lexicon import Lexicon, rank_phrases
+from .stances import stances_of
 from .state import Style
 
 _THEME_CHARACTERS = 40
@@ -96,15 +97,26 @@ def place_of(event: Interaction) -> tuple[datetime, str]:
 
 
 def extractive_cues(case: Case, events: Sequence[Interaction], lexicon: Lexicon) -> list[Cue]:
-    """Note the rarest phrases of each interaction, merged over interactions that share one; no model."""
+    """Note the stances of each message, and the rarest phrases of every other interaction; no model.
+
+    Phrases are merged over interactions that share one.
+    """
     evidence: dict[tuple[str, Polarity], list[str]] = {}
+    stances: dict[str, Cue] = {}
     for event in events:
+        taken = stances_of(event, case.language)
+        for stance in taken:
+            cue = make_cue(case, stance.theme, stance.polarity, (event.event_id,), text=stance.quote)
+            stances.setdefault(cue.cue_id, cue)
+        if taken:
+            continue
         for phrase in offered_phrases(case, event, lexicon)[:_PHRASES_KEPT]:
             evidence.setdefault((phrase, case.polarity(event)), []).append(event.event_id)
-    return [
+    themes = [
         make_cue(case, theme, polarity, tuple(event_ids), text=theme)
         for (theme, polarity), event_ids in evidence.items()
     ]
+    return [*themes, *stances.values()]
 
 
 def make_cue(case: Case, theme: str, polarity: Polarity, evidence: tuple[str, ...], *, text: str) -> Cue:

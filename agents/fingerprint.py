@@ -14,11 +14,12 @@ _DRAFTING: dict[Style, tuple[str, ...]] = {
 
 
 def critic_version(deps: Deps) -> str:
-    """Return encoder and settings of the critic; rewards compare only within one version."""
+    """Return encoder, space and settings of the critic; rewards compare only within one version."""
     settings, drafting = deps.settings, deps.settings.drafting
     judge = deps.chat.identity if deps.chat and settings.reward.text > 0 else None
     graded_by = content_hash(settings.critic, settings.reward, drafting.holdout, drafting.recent, judge)
-    return f"{deps.embedder.name}:{graded_by[:8]}"
+    space = "" if deps.space.is_identity else f":{deps.space.name}"
+    return f"{deps.embedder.name}{space}:{graded_by[:8]}"
 
 
 def prompt_versions(deps: Deps, case: Case) -> dict[str, int]:

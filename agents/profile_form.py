@@ -16,6 +16,7 @@ from .case import Case
 from .form import DraftRequest
 from .json_schema import object_schema
 from .phrasing import compose, sentence_pattern
+from .stances import quote_of, standing_stances
 from .state import LENGTHS, Deps, Draft
 from .themes import Theme, find_themes
 
@@ -105,7 +106,10 @@ class ProfileForm:
         return themes_of(self._case, self._cues, self._deps)
 
     def floor(self, now: datetime) -> Draft:
-        """Write each theme's best phrases in a fixed sentence, without a model."""
+        """Quote what the user said, then write each theme's best phrases in a fixed sentence, without a model."""
+        said = self._quoted()
+        left = self._deps.settings.drafting.facets - len(said.facets)
+        themes = () if said.facets and _only_spoken(self._case) else self._themes[:left]
         written = [
             (
                 theme,
@@ -113,10 +117,33 @@ class ProfileForm:
                     name=theme.name, text=_compose(theme, self._case.language, place), polarity=theme.polarity
                 ),
             )
-            for place, theme in enumerate(self._themes)
+            for place, theme in enumerate(themes)
         ]
         read = _cite(self._case, written)
-        return Draft(round=-1, draft_ix=0, facets=read.facets, claims=read.claims, at=now)
+        return Draft(
+            round=-1,
+            draft_ix=0,
+            facets=(*said.facets, *read.facets),
+            claims=(*said.claims, *read.claims),
+            at=now,
+        )
+
+    def _quoted(self) -> Sentences:
+        """Quote the stances of messages; where there are items too, in half of the sentences at most."""
+        most = self._deps.settings.drafting.facets
+        most = most if _only_spoken(self._case) else max(1, most // 2)
+        stances = standing_stances(self._case, most=most)
+        texts = [quote_of(stance, self._case.language) for stance in stances]
+        return Sentences(
+            tuple(
+                Facet(name=stance.theme, text=text, polarity=stance.polarity)
+                for stance, text in zip(stances, texts, strict=True)
+            ),
+            tuple(
+                Claim(text=text, evidence=(stance.event.event_id,), confidence=0.0)
+                for stance, text in zip(stances, texts, strict=True)
+            ),
+        )
 
     def request(self, *, advice: str, best: Draft | None) -> DraftRequest:
         """Render the first prompt, or the revision prompt around the best draft so far."""
@@ -195,11 +222,11 @@ def _sentences(refs: Sequence[str], *, fewest: int, most: int) -> dict[str, Any]
 def _read_free(case: Case, answer: Mapping[str, Any]) -> Sentences:
     by_ref = {ref: event_id for event_id, ref in case.refs().items()}
     draft = ProfileDraft(likes=_whole(answer.get("likes")), dislikes=_whole(answer.get("dislikes")))
-    written: list[tuple[FacetDraft, Polarity]] = [(facet, "like") for facet in draft.likes]
-    written += [(facet, "dislike") for facet in draft.dislikes]
+    likes: list[tuple[FacetDraft, Polarity]] = [(facet, "like") for facet in draft.likes]
+    dislikes: list[tuple[FacetDraft, Polarity]] = [(facet, "dislike") for facet in draft.dislikes]
     facets: list[Facet] = []
     claims: list[Claim] = []
-    for facet, polarity in written:
+    for facet, polarity in (*likes, *dislikes):
         text = " ".join(facet.sentence.split())
         if not text or any(text == known.text for known in facets):
             continue
@@ -225,6 +252,11 @@ def _read_lexicon(themes: Sequence[Theme], case: Case, answer: Mapping[str, Any]
         if answer.get(name)
     ]
     return _cite(case, written)
+
+
+def _only_spoken(case: Case) -> bool:
+    """Whether there is nothing but messages about no item."""
+    return all(event.kind == "message" and event.item_id not in case.items for event in case.visible)
 
 
 def _cite(case: Case, written: Sequence[tuple[Theme, Facet]]) -> Sentences:

@@ -14,6 +14,7 @@ from ..tools.catalogue import Catalogue
 from ..tools.chat import ChatModel
 from ..tools.clock import Clock
 from ..tools.embedder import Embedder
+from ..tools.space import ENCODERS_OWN, Space
 from ..tools.store import Store
 from .audience import Audience
 from .case import BARE, BRIEF, FULL, Case, Lengths
@@ -150,6 +151,9 @@ class Deps:
     """Whether drafts are asked for with log-probabilities."""
 
     style: Style = "free"
+    space: Space = ENCODERS_OWN
+    """Where sentences score items; evidence is told in the encoder's own."""
+
     cases: "OrderedDict[str, Case]" = field(default_factory=OrderedDict["str", "Case"])
     """Material of the runs in flight, so that nodes do not read it again; rebuilt after a resume."""
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..records import Record
+from ..tools.statistics import SIGN_FLIPS, holm, numbers_of, paired_test
 from .result_files import PerQuery, load_per_query, load_result, result_files
-from .statistics import SIGN_FLIPS, holm, numbers_of, paired_test
 
 USUAL = ("ndcg@10", "recall@10", "recall@50", "mrr@10", "accuracy", "mae", "rmse")
 """Metrics compared where none are named: few, because the correction pays for each."""

@@ -10,9 +10,9 @@ import numpy as np
 from ..records import Item, content_hash
 from ..tools.embedder import Embedder
 from ..tools.sentence_transformers_embedder import PREFIX
+from ..tools.waiting import wait_for
 from .dataset import FloatArray
 from .vector_files import VectorFiles
-from .waiting import wait_for
 from .workspace import Workspace
 
 BATCH = 512

@@ -34,7 +34,6 @@ from limner.evals.prepared import prepare
 from limner.evals.questions.answering import render_choice
 from limner.evals.questions.choices import LETTERS, Choice
 from limner.evals.questions.conditions import contexts_for, read_condition
-from limner.evals.questions.grading import letter_said
 from limner.evals.questions.prefeval import sample_prefeval
 from limner.evals.questions.rating_questions import scale_of
 from limner.evals.suites.prefeval import PREFERENCE, prefeval_contexts, prefeval_questions
@@ -43,6 +42,7 @@ from limner.evals.suites.qa_options import QaOptions
 from limner.evals.workspace import Workspace
 from limner.records import Message
 from limner.settings import load_settings
+from limner.tools.answer_shares import letter_said
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest
 from limner.tools.gateway import LiteLLMChat

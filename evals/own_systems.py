@@ -5,6 +5,7 @@ import inspect
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.abc import Loader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 
-from ..errors import SettingsError
+from ..errors import LimnerError, SettingsError
 from ..records import content_hash
+from .failing import failing_in
 from .options import unknown
 from .system import System
 from .workspace import Workspace
@@ -30,6 +32,7 @@ def build_own(place: str, name: str, options: Mapping[str, str], workspace: Work
 
     Raises:
         SettingsError: There is no such class, it is no system, or an option does not fit.
+        SystemFailedError: Its file or its constructor raises.
     """
     spec = f"{place}::{name}"
     module = _load_file(place) if place.endswith(".py") else _load_module(place)
@@ -44,9 +47,11 @@ def build_own(place: str, name: str, options: Mapping[str, str], workspace: Work
     if "workspace" in parameters:
         arguments["workspace"] = workspace
     try:
-        system: Any = made(**arguments)
+        inspect.signature(made).bind(**arguments)
     except TypeError as error:
         raise SettingsError(spec, f"cannot be made: {error}") from error
+    with failing_in(spec, "__init__"):
+        system: Any = made(**arguments)
     missing = [part for part in ("name", "fit", "score") if not hasattr(system, part)]
     if missing:
         raise SettingsError(spec, f"is no system; it lacks {', '.join(missing)} (see `limner.evals.system`)")
@@ -65,18 +70,29 @@ def _load_file(place: str) -> ModuleType:
     # Dataclasses and pickle look a class's module up by name.
     sys.modules[name] = module
     try:
-        found.loader.exec_module(module)
-    except (ImportError, SyntaxError) as error:
+        with failing_in(place, "import"):
+            _run(found.loader, module, place)
+    except LimnerError:
         del sys.modules[name]
-        raise SettingsError(place, f"cannot be imported: {error}") from error
+        raise
     return module
 
 
-def _load_module(place: str) -> ModuleType:
+def _run(loader: Loader, module: ModuleType, place: str) -> None:
     try:
-        return import_module(place)
-    except (ImportError, SyntaxError, ValueError) as error:
-        raise SettingsError(place, f"cannot be imported: {error}; give a path that ends in `.py`?") from error
+        loader.exec_module(module)
+    except (ImportError, SyntaxError) as error:
+        raise SettingsError(place, f"cannot be imported: {error}") from error
+
+
+def _load_module(place: str) -> ModuleType:
+    with failing_in(place, "import"):
+        try:
+            return import_module(place)
+        except (ImportError, SyntaxError, ValueError) as error:
+            raise SettingsError(
+                place, f"cannot be imported: {error}; give a path that ends in `.py`?"
+            ) from error
 
 
 def _parameters(made: type) -> dict[str, inspect.Parameter]:

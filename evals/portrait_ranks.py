@@ -27,8 +27,8 @@ from ..records import Interaction
 from ..settings import Settings, load_settings
 from ..tools.embedder import Embedder, FloatArray
 from ..tools.late_interaction import mid_ranks, score_items
+from ..tools.statistics import intervals
 from .portraits.liked_texts import liked_texts
-from .statistics import intervals
 
 STAGES = ("extractive", "first draft", "best first draft", "best with revisions", "published")
 _FEWEST = 4

@@ -17,7 +17,7 @@ from .registry import JOINT
 from .results import DataCard
 
 PACKAGE = Path(__file__).parent.parent
-_CODE = ("agents", "evals", "prompts", "tools")
+_CODE = ("agents", "distill/space", "evals", "prompts", "tools")
 _WRITTEN = (".py", ".md", ".toml")
 """Suffixes of code, prompts and their tables."""
 
@@ -124,11 +124,12 @@ def _revision() -> str | None:
 
 
 def spec_hash(spec: str) -> str:
-    """Return a hash of the files that hold the systems of one's own in a spec; empty if there are none.
+    """Return a hash of the files that a spec names, systems of one's own and spaces; empty if there are none.
 
     A file that such a file imports is not looked at.
     """
-    files = [path for part in JOINT.split(spec.strip()) if (path := _own_file(part)) is not None]
+    parts = JOINT.split(spec.strip())
+    files = [path for part in parts for path in (_own_file(part), _space_file(part)) if path is not None]
     return content_hash(*(sorted(file_hashes(path).items()) for path in files)) if files else ""
 
 
@@ -144,6 +145,13 @@ def _own_file(part: str) -> Path | None:
     except (ImportError, ValueError):  # said when the system is made
         return None
     return Path(module.origin) if module and module.origin and Path(module.origin).is_file() else None
+
+
+def _space_file(part: str) -> Path | None:
+    """Return the file of `history:space=games.space`; `None` where there is none."""
+    pairs = (pair.partition("=") for pair in part.partition(":")[2].split(","))
+    named = next((value.strip() for name, _, value in pairs if name.strip() == "space"), "")
+    return Path(named) if named and Path(named).is_file() else None
 
 
 def machine_facts() -> dict[str, str]:

@@ -1,19 +1,17 @@
 """One system on one problem: fit, tune, score in blocks, place, measure."""
 
 import time
-import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ..errors import LimnerError, SystemFailedError
 from ..records import Item, Usage
 from .beyond import beyond_accuracy, category_vectors, top_items
 from .buckets import buckets
 from .dataset import FloatArray, IntArray
+from .failing import failing_in
 from .metrics import Ties, measure
 from .places import Places, ScoresError, place
 from .problems import sample
@@ -21,7 +19,7 @@ from .results import Cost, Measured, Probe, Values
 from .sampled import Sampled, place_among
 from .spans import owners
 from .splits import Past, Problem
-from .system import Choosing, Dependent, Doubtful, Keeping, Spending, System, Telling, Tunable
+from .system import Choosing, Dependent, Doubtful, Keeping, Mixing, Spending, System, Telling, Tunable
 from .target_texts import target_in_prompts
 
 BLOCK = 512
@@ -91,7 +89,7 @@ class Timed:
         self.notice(f"{self.system.name}: tuning")
         asked = sample(validation, VALIDATION_QUERIES, seed=seed)
         started = self._meter()
-        with _typed(self.system.name, "tune"):
+        with failing_in(self.system.name, "tune"):
             self.system.tune(asked.queries, asked.answers)
         taken = self._meter() - started
         self.tune_seconds += taken.seconds
@@ -105,7 +103,7 @@ class Timed:
             self.notice(f"{self.system.name}: {first:,} of {total:,} queries")
             queries = problem.queries.take(np.arange(first, min(first + height, total)))
             started = self._meter()
-            with _typed(self.system.name, "score"):
+            with failing_in(self.system.name, "score"):
                 scores = self.system.score(queries)
                 shape = scores.shape
             taken = self._meter() - started
@@ -131,32 +129,20 @@ class Timed:
 
     def _learn(self, learn: Callable[[Past], None], past: Past, step: Literal["fit", "move"]) -> None:
         started = self._meter()
-        with _typed(self.system.name, step):
+        with failing_in(self.system.name, step):
             learn(past)
         taken = self._meter() - started
         self.fit_seconds += taken.seconds
         self.usage += taken.usage
 
     def _meter(self) -> "Meter":
-        kept = self.system.kept_seconds if isinstance(self.system, Keeping) else 0.0
-        usage = self.system.usage if isinstance(self.system, Spending) else Usage()
+        with failing_in(self.system.name, "usage"):
+            kept = self.system.kept_seconds if isinstance(self.system, Keeping) else 0.0
+            usage = self.system.usage if isinstance(self.system, Spending) else Usage()
         return Meter(time.perf_counter() + kept, usage)
 
 
-@contextmanager
-def _typed(system: str, step: Literal["fit", "move", "tune", "score"]) -> Generator[None]:
-    """Turn whatever a system raises into a typed error that says where, so that a run goes on with others."""
-    try:
-        yield
-    except LimnerError:
-        raise
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{last.filename}:{last.lineno}"
-        raise SystemFailedError(system, step, type(error).__name__, str(error), where) from error
-
-
-class Asked(NamedTuple):
+class Trial(NamedTuple):
     """A problem with everything that is the same for every system."""
 
     past: Past
@@ -169,53 +155,54 @@ class Asked(NamedTuple):
     """A ranking among few candidates, measured beside the full one."""
 
 
-def run_system(timed: Timed, asked: Asked) -> Measured:
+def run_system(timed: Timed, trial: Trial) -> Measured:
     """Ask a fitted system everything, and measure."""
     parts: list[Places] = []
     among: list[Places] = []
     lists: list[IntArray] = [np.empty((0, LISTED), dtype=np.int64)]
     texts: list[str] = []
     name = timed.system.name
-    for first, scores in timed.blocks(asked.problem, asked.past.n_items):
-        parts.append(place(scores, asked.problem, first=first, system=name))
-        lists.append(top_items(scores, asked.problem, k=LISTED, seed=asked.seed, first=first, system=name))
+    for first, scores in timed.blocks(trial.problem, trial.past.n_items):
+        parts.append(place(scores, trial.problem, first=first, system=name))
+        lists.append(top_items(scores, trial.problem, k=LISTED, seed=trial.seed, first=first, system=name))
         if isinstance(timed.system, Telling):
-            texts += timed.system.texts_seen(
-                asked.problem.queries.take(np.arange(first, first + len(scores)))
-            )
-        if asked.sampled:
-            among.append(place_among(scores, asked.problem, asked.sampled.items, first=first, system=name))
+            queries = trial.problem.queries.take(np.arange(first, first + len(scores)))
+            with failing_in(name, "texts_seen"):
+                texts += timed.system.texts_seen(queries)
+        if trial.sampled:
+            among.append(place_among(scores, trial.problem, trial.sampled.items, first=first, system=name))
     places = Places.concatenate(parts)
     values: dict[str, Values] = {}
-    values.update(measure(places, ties=asked.ties))
-    if asked.sampled:
-        values.update(asked.sampled.label(measure(Places.concatenate(among), ties=asked.ties)))
-    values.update(_in_buckets(places, asked))
-    vectors = keyword_vectors(asked.past.items)
-    beyond = beyond_accuracy(np.concatenate(lists), asked.past, cutoffs=(LISTED,), vectors=vectors)
+    values.update(measure(places, ties=trial.ties))
+    if trial.sampled:
+        values.update(trial.sampled.label(measure(Places.concatenate(among), ties=trial.ties)))
+    values.update(_in_buckets(places, trial))
+    vectors = keyword_vectors(trial.past.items)
+    beyond = beyond_accuracy(np.concatenate(lists), trial.past, cutoffs=(LISTED,), vectors=vectors)
     values.update((metric, found) for metric, found in beyond.items() if isinstance(found, np.ndarray))
     return Measured(
         system=name,
-        dataset=asked.dataset,
-        split=asked.split,
-        users=asked.past.ids_of(asked.problem.queries.user),
+        dataset=trial.dataset,
+        split=trial.split,
+        users=trial.past.ids_of(trial.problem.queries.user),
         per_query=values,
         whole={metric: found for metric, found in beyond.items() if isinstance(found, float)},
         cost=timed.cost,
-        probes=(_target_in_texts(texts, asked),) if any(texts) else (),
+        weights=timed.system.shares if isinstance(timed.system, Mixing) else {},
+        probes=(_target_in_texts(texts, trial),) if any(texts) else (),
         complete=timed.system.complete if isinstance(timed.system, Dependent) else True,
-        notes=tuple(_notes(timed, asked.ties)),
+        notes=tuple(_notes(timed, trial.ties)),
     )
 
 
-def _target_in_texts(texts: Sequence[str], asked: Asked) -> Probe:
+def _target_in_texts(texts: Sequence[str], trial: Trial) -> Probe:
     """Look for the title of every answer in the text of its query."""
-    answers = asked.problem.answers
+    answers = trial.problem.answers
     queries: list[int] = owners(answers.starts).tolist()
     items: list[int] = answers.item.tolist()
     shown = [texts[query] for query in queries]
-    titles = [asked.past.items[item].title for item in items]
-    return target_in_prompts(shown, titles, dataset=asked.past.card.name)
+    titles = [trial.past.items[item].title for item in items]
+    return target_in_prompts(shown, titles, dataset=trial.past.card.name)
 
 
 def _notes(timed: Timed, ties: Ties) -> Iterator[str]:
@@ -231,12 +218,12 @@ def _notes(timed: Timed, ties: Ties) -> Iterator[str]:
         yield f"{system.name}: chosen on validation users: {chosen}"
 
 
-def _in_buckets(places: Places, asked: Asked) -> Iterator[tuple[str, Values]]:
+def _in_buckets(places: Places, trial: Trial) -> Iterator[tuple[str, Values]]:
     """Yield a metric on each part of the queries, NaN on the others."""
-    for bucket in buckets(asked.past, asked.problem):
+    for bucket in buckets(trial.past, trial.problem):
         if not len(bucket.queries):
             continue
-        found = measure(places.only(bucket.answers), ties=asked.ties)
+        found = measure(places.only(bucket.answers), ties=trial.ties)
         for metric in BUCKET_METRICS:
             values = np.full(len(places), np.nan)
             values[bucket.queries] = found[metric]

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..tools.statistics import LEVEL, RESAMPLES, Values, percentile_interval, resampled_means
 from .dataset import IntArray
-from .statistics import LEVEL, RESAMPLES, Values, percentile_interval, resampled_means
 
 
 class Estimate(NamedTuple):

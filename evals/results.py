@@ -124,6 +124,23 @@ class SystemCost(Record):
     cost: Cost
 
 
+class Weight(Record):
+    """What one part counts in a mixture, as fitted on validation users."""
+
+    system: str
+    """Name of the mixture."""
+
+    dataset: str
+    bucket: str
+    """Users it holds for: `all`, or as in `history up to 5`."""
+
+    part: str
+    """Name of the part."""
+
+    weight: float
+    """Share of the whole; 0 for a part that earned nothing and is not asked."""
+
+
 class Result(Record):
     """Everything about one run."""
 
@@ -150,6 +167,9 @@ class Result(Record):
 
     data: tuple[DataCard, ...]
     cost: tuple[SystemCost, ...] = ()
+    weights: tuple[Weight, ...] = ()
+    """Of every mixture among the systems."""
+
     notes: tuple[str, ...] = ()
     """What a reader must know: not applicable, labelled ties, sampled users."""
 
@@ -201,6 +221,9 @@ class Measured:
     """Intervals of `whole`, where the suite has them."""
 
     cost: Cost = field(default_factory=Cost)
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
+    """Of a mixture: for each bucket of users, its parts' names and shares."""
+
     probes: tuple[Probe, ...] = ()
     """What the probes found in what the system made or was told; those of the data come from the suite's `guard`."""
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ..tools.statistics import intervals, numbers_of
 from .results import Measured, Row
-from .statistics import intervals, numbers_of
 
 
 def rows_of(measured: Sequence[Measured], *, seed: int) -> tuple[Row, ...]:

@@ -9,6 +9,7 @@ import re
 import signal
 import time
 from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from ..errors import LimnerError, SettingsError
 from ..records import content_hash
 from .provenance import code_hash, file_hashes, machine_facts, spec_hash, versions
 from .result_files import load_result, save_result
-from .results import Measured, Result, SystemCost
+from .results import Measured, Result, SystemCost, Weight
 from .rows import rows_of
 from .suite import Checking, Suite, Task
 from .workspace import Workspace, say_nothing
@@ -67,6 +68,8 @@ class Done(NamedTuple):
     result: Result | None
     error: LimnerError | None
     skipped: bool = False
+    of_data: bool = False
+    """Whether `error` is about the data, so that no system can be measured on them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,19 +133,30 @@ def plan(run: Run) -> tuple[Planned, ...]:
 
 
 def execute(run: Run) -> Generator[Done]:
-    """Make what is planned; yields each result as it is there, and goes on past a system's typed error."""
+    """Make what is planned; yields each result as it is there, and goes on past a system's typed error.
+
+    What is wrong with data is yielded once, whichever systems were to be measured on them.
+    """
     waiting: list[Planned] = []
     for planned in plan(run):
         if not run.fresh and planned.finished:
             yield Done(planned, load_result(planned.path), None, skipped=True)
         else:
             waiting.append(planned)
-    yield from _each(run.jobs, waiting)
+    useless: set[tuple[Path, ...]] = set()
+    for done in _each(run.jobs, waiting, useless):
+        data = done.planned.task.data
+        if done.of_data and data in useless:
+            continue
+        if done.of_data:
+            useless.add(data)
+        yield done
 
 
-def _each(jobs: int, waiting: Sequence[Planned]) -> Iterator[Done]:
+def _each(jobs: int, waiting: Sequence[Planned], useless: AbstractSet[tuple[Path, ...]]) -> Iterator[Done]:
+    """Make each planned file; what is to be measured on `useless` data is left out as far as that is known."""
     if jobs <= 1 or len(waiting) <= 1:
-        yield from map(_make, waiting)
+        yield from (_make(item) for item in waiting if item.task.data not in useless)
         return
     quiet = [
         item._replace(task=replace(item.task, workspace=_silenced(item.task.workspace))) for item in waiting
@@ -189,6 +203,9 @@ def _make(planned: Planned) -> Done:
     suite, task = load_suite(planned.suite), planned.task
     try:
         data, found = suite.guard(task)
+    except LimnerError as error:
+        return Done(planned, None, error, of_data=True)
+    try:
         measured = suite.measure(task)
     except LimnerError as error:
         return Done(planned, None, error)
@@ -204,6 +221,7 @@ def _make(planned: Planned) -> Done:
         complete=all(part.complete for part in measured),
         data=tuple(data),
         cost=tuple(_cost(part) for part in measured),
+        weights=tuple(weight for part in measured for weight in _weights(part)),
         notes=tuple(dict.fromkeys(note for part in measured for note in _notes(part))),
         versions=versions(),
         machine=machine_facts(),
@@ -250,6 +268,12 @@ def _notes(part: Measured) -> tuple[str, ...]:
 
 def _cost(part: Measured) -> SystemCost:
     return SystemCost(system=part.system, dataset=part.dataset, cost=part.cost)
+
+
+def _weights(part: Measured) -> Iterator[Weight]:
+    for bucket, shares in part.weights.items():
+        for name, weight in shares.items():
+            yield Weight(system=part.system, dataset=part.dataset, bucket=bucket, part=name, weight=weight)
 
 
 def _silenced(workspace: Workspace) -> Workspace:

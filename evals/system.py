@@ -63,6 +63,16 @@ class Movable(Protocol):
 
 
 @runtime_checkable
+class Learning(Protocol):
+    """A system that reads texts, and may learn from events how to read them."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether `fit` looks at events; what it learned then stays when it is fitted on a bare catalogue."""
+        ...
+
+
+@runtime_checkable
 class Spending(Protocol):
     """A system that calls models says what they cost so far, over everything it did."""
 
@@ -79,6 +89,16 @@ class Choosing(Protocol):
     @property
     def chosen(self) -> Mapping[str, object]:
         """Settings or weights by name."""
+        ...
+
+
+@runtime_checkable
+class Mixing(Protocol):
+    """A system that mixes others says how much each counts, for a table of its own."""
+
+    @property
+    def shares(self) -> Mapping[str, Mapping[str, float]]:
+        """For each bucket of users (`all` if there is one), the parts' names and shares, together 1."""
         ...
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..settings import Settings
 from ..tools.budget import Budget, Reservation
+from ..tools.lessons import Teach
 
 
 class RunBudget(Budget):
@@ -44,6 +45,9 @@ class Workspace:
 
     notice: Callable[[str], None] = say_nothing
     """Takes one line of progress or warning for the person who waits."""
+
+    teach: Teach | None = None
+    """Teaches spaces, for systems with `space=fit`; absent where nobody does."""
 
     budget: Budget = _OF_SETTINGS
     """Limits of everything that is done with this workspace and its copies; those of the settings if absent."""

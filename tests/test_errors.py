@@ -36,6 +36,26 @@ SAMPLES: list[tuple[LimnerError, str, str]] = [
         "loosen the filter",
     ),
     (
+        errors.ExamChangedError("u7", "2026-03-01", "the seed is 3, not 4"),
+        "user_id='u7' at 2026-03-01 cannot be graded as it was: the seed is 3, not 4",
+        "run `limner distill prepare`",
+    ),
+    (
+        errors.TooFewLessonsError(3, 20),
+        "3 users have two or more interactions in the past, 20 are needed",
+        "a space taught on other data",
+    ),
+    (
+        errors.SpaceFileError("a.space", "cannot be read: no such file"),
+        "a.space: cannot be read: no such file",
+        "`limner distill embed`",
+    ),
+    (
+        errors.WrongSpaceError("space-1", "minilm-1", "mpnet-2"),
+        "space-1 was taught on encoder 'minilm-1', but 'mpnet-2' is configured",
+        "teach a space",
+    ),
+    (
         errors.ModelUnavailableError("gpt", 4, "timeout"),
         "model='gpt' failed 4 times, last: timeout",
         "check the model",

@@ -11,6 +11,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from limner.cli import app
+from limner.evals.questions.grading import grade_choices
+from limner.evals.rating_metrics import measure_ratings, rating_errors
 from limner.evals.splits import Answers, Problem, Queries
 
 
@@ -91,6 +93,28 @@ def test_the_lines_about_metrics_run(guide: str) -> None:
     exec(compile(metric, "evaluation.md", "exec"), names)  # noqa: S102  # our own text
 
     assert (names["first"], names["values"]["recall@1"].tolist()) == (1.0, [1.0])
+
+
+@pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning")
+def test_every_metric_of_a_suite_is_defined(
+    guide: str, office: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIMNER_EMBEDDER", "hashing")
+    found = set[str]()
+    for suite, system in {"sequential": "bigram", "profile": "profile", "cost": "bigram"}.items():
+        words = ["eval", suite, "--data", str(office), "--system", system, "--out", "results", "--json"]
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.output
+        rows = [row for result in json.loads(done.stdout)["results"] for row in result["rows"]]
+        found |= {row["metric"].partition(" | ")[0] for row in rows}
+    found |= set(rating_errors([1.0], [1.0], levels=(1.0,)))
+    found |= set(measure_ratings([1.0], [1.0], levels=(1.0,), seed=0))
+    found |= set(grade_choices([], [], []).values)
+
+    [defined] = re.findall(r"^## What the suites measure\n(.*?)^## ", guide, flags=re.MULTILINE | re.DOTALL)
+    named = set(re.findall(r"`([^`]+)`", defined))
+    with_k = {re.sub(r"@\d+$", "@k", metric) for metric in found - named}
+    assert with_k - named == set()
 
 
 def test_links_lead_somewhere(guide: str, root: Path) -> None:

@@ -11,11 +11,10 @@ from typing import Any
 
 from ..errors import WeightsError
 from ..settings import ChatSettings
-from .checksums import revision_of
 from .openai_server import PREFIX as OPENAI_PREFIX
 from .openai_server import is_direct
 from .prices import Price, flat, price_of
-from .weights import weights_path
+from .profilers import model_files
 
 LOCAL_PREFIX = "limner/"
 _TAKE_SCHEMAS = (LOCAL_PREFIX, "hosted_vllm/", "ollama/", "ollama_chat/", "lm_studio/")
@@ -94,7 +93,7 @@ def revision_suffix(model: str, models_dir: Path) -> str:
     if not model.startswith(LOCAL_PREFIX):
         return ""
     try:
-        return f"@{revision_of(weights_path(model.removeprefix(LOCAL_PREFIX), models_dir))}"
+        return f"@{model_files(model.removeprefix(LOCAL_PREFIX), models_dir).revision}"
     except (WeightsError, OSError):  # whoever asks for an answer is told what is wrong
         return "@missing"
 

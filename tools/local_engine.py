@@ -36,7 +36,7 @@ class EngineClosedError(Exception):
 
 
 class ModelLoadError(WeightsError):
-    """A file is not a model that llama.cpp can load."""
+    """A file is not a model, or not an adapter of this model, that llama.cpp can load."""
 
     code = "weights_unusable"
 
@@ -45,7 +45,10 @@ class ModelLoadError(WeightsError):
         super().__init__(path, reason)
 
     def __str__(self) -> str:
-        return f"{self.path} cannot be loaded: {self.reason}; is it a whole GGUF file of a language model?"
+        return (
+            f"{self.path} cannot be loaded: {self.reason}; is it a whole GGUF file of a language model, "
+            "or of an adapter made for this model?"
+        )
 
 
 class RequestRefusedError(Exception):
@@ -93,17 +96,21 @@ class Job:
 
 
 class Engine:
-    """One weights file in memory; loaded by the first request, in a thread.
+    """One model in memory; loaded by the first request, in a thread.
 
     Args:
         path: The GGUF file.
+        adapter: GGUF file of a LoRA adapter that every answer is written with.
         threads: Threads of one forward pass.
         parallel: Slots.
         context: Tokens a slot holds.
     """
 
-    def __init__(self, path: Path, *, threads: int, parallel: int, context: int = CONTEXT) -> None:
-        self.path, self._threads, self._parallel, self._context = path, threads, parallel, context
+    def __init__(
+        self, path: Path, adapter: Path | None = None, *, threads: int, parallel: int, context: int = CONTEXT
+    ) -> None:
+        self.path, self.adapter = path, adapter
+        self._threads, self._parallel, self._context = threads, parallel, context
         self._server: Any = None
         self._loading = threading.Lock()
         self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()
@@ -198,7 +205,11 @@ class Engine:
         with self._loading:
             if self._server is None:
                 self._server = start_server(
-                    self.path, threads=self._threads, parallel=self._parallel, context=self._context
+                    self.path,
+                    self.adapter,
+                    threads=self._threads,
+                    parallel=self._parallel,
+                    context=self._context,
                 )
             return self._server
 
@@ -242,18 +253,22 @@ class Engine:
         return _collect(chunks)
 
 
-def start_server(path: Path, *, threads: int, parallel: int, context: int) -> Any:
-    """Load a model.
+def start_server(
+    path: Path, adapter: Path | None = None, *, threads: int, parallel: int, context: int
+) -> Any:
+    """Load a model, with an adapter laid over it if one is given.
 
     llama.cpp's server also listens on a loopback port of its own choice and cannot be told not to. Nothing
     here uses it; a random key closes it to everybody else on the machine.
 
     Raises:
-        ModelLoadError: The file is not a model that llama.cpp can load.
+        ModelLoadError: A file is not a model, or not an adapter of this model, that llama.cpp can load.
     """
     llama = importlib.import_module("xllamacpp")
     params = llama.CommonParams()
     params.model.path = str(path)
+    if adapter is not None:
+        params.lora_adapters = [llama.CommonAdapterLoraInfo(str(adapter), 1.0)]
     params.n_parallel = parallel
     params.n_ctx = context * parallel
     params.kv_unified = False  # every slot has its own room, whatever the others hold
@@ -269,7 +284,8 @@ def start_server(path: Path, *, threads: int, parallel: int, context: int) -> An
     try:
         return llama.Server(params)
     except RuntimeError as error:
-        raise ModelLoadError(str(path), str(error)) from error
+        names = str(path) if adapter is None else f"{path} with {adapter}"
+        raise ModelLoadError(names, str(error)) from error
 
 
 def _call(server: Any, body: Json, take: Any = None) -> Any:

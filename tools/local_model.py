@@ -1,7 +1,7 @@
 """The embedded language model as a LiteLLM provider: `limner/NAME` runs in this process.
 
-`NAME` is the name of known weights, of any `NAME.gguf` in the models folder, or an absolute path. The model
-answers in threads; the event loop is never held up.
+`NAME` is the name of known weights, of any `NAME.gguf` in the models folder, of a profiler (`profilers.py`), or
+an absolute path. The model answers in threads; the event loop is never held up.
 
 Unless a request says otherwise, `top_k` is off and `min_p` is 0.05: tokens less than a twentieth as likely as
 the likeliest are never drawn, because a small model loses its thread after one. Log-probabilities are the
@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .checksums import revision_of
 from .local_engine import (
     Answer,
     Engine,
@@ -27,7 +26,7 @@ from .local_engine import (
     PromptTooLongError,
     RequestRefusedError,
 )
-from .weights import weights_path
+from .profilers import ModelFiles, model_files
 
 PROVIDER = "limner"
 
@@ -39,37 +38,41 @@ _PASSED = frozenset(
 _IGNORED = frozenset({"stream", "user", "max_retries", "num_retries"})
 
 
+_Key = tuple[Path, Path | None]
+"""Weights, and the adapter over them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Loaded:
     """Weights in use."""
 
     engine: Engine
-    stamp: tuple[int, int]
-    """Size and time of change of the file when it was registered."""
+    stamp: tuple[tuple[int, int], ...]
+    """Size and time of change of the files when they were registered."""
 
 
 class LocalModels:
-    """The models that answer in this process: one engine for each weights file."""
+    """The models that answer in this process: one engine for each pair of weights and adapter."""
 
     def __init__(self) -> None:
-        self._models: dict[str, Path] = {}
-        self._loaded: dict[Path, _Loaded] = {}
+        self._models: dict[str, _Key] = {}
+        self._loaded: dict[_Key, _Loaded] = {}
         self._lock = threading.Lock()
 
-    def add(self, name: str, path: Path, *, threads: int, parallel: int) -> None:
+    def add(self, name: str, files: ModelFiles, *, threads: int, parallel: int) -> None:
         """Make a model answer to `name`.
 
-        A file that is in use keeps its engine, and that engine's threads, unless the file has changed.
+        Files that are in use keep their engine, and that engine's threads, unless one of them has changed.
         """
-        status = path.stat()
-        stamp = (status.st_size, status.st_mtime_ns)
+        key = (files.weights, files.adapter)
+        stamp = tuple(_stamp(path) for path in key if path is not None)
         with self._lock:
-            self._models[name] = path
-            known = self._loaded.get(path)
+            self._models[name] = key
+            known = self._loaded.get(key)
             if known is not None and known.stamp == stamp:
                 return
-            engine = Engine(path, threads=threads, parallel=parallel)
-            self._loaded[path] = _Loaded(engine=engine, stamp=stamp)
+            engine = Engine(*key, threads=threads, parallel=parallel)
+            self._loaded[key] = _Loaded(engine=engine, stamp=stamp)
         if known is not None:
             known.engine.close()
 
@@ -81,7 +84,8 @@ class LocalModels:
         """
         body = _body(messages, options)
         with self._lock:
-            loaded = self._loaded.get(self._models.get(model, Path()))
+            key = self._models.get(model)
+            loaded = None if key is None else self._loaded.get(key)
         if loaded is None:
             raise RequestRefusedError(f"model {model!r} is not registered")
         return loaded.engine, loaded.engine.submit(body)
@@ -94,6 +98,11 @@ class LocalModels:
             self._models.clear()
         for each in loaded:
             each.engine.close()
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 _MODELS = LocalModels()
@@ -112,10 +121,11 @@ def ensure_registered(model: str, *, models_dir: Path, threads: int, parallel: i
 
     Raises:
         UnknownWeightsError: Nothing known or present has this name.
-        WeightsMissingError: The weights are known but not on disk.
+        WeightsMissingError: The weights, or a profiler's base, are known but not on disk.
+        BrokenProfilerError: The profiler's folder lacks a file, or its base is another one.
     """
     name = model.removeprefix(f"{PROVIDER}/")
-    _MODELS.add(name, weights_path(name, models_dir), threads=threads, parallel=parallel)
+    _MODELS.add(name, model_files(name, models_dir), threads=threads, parallel=parallel)
     import litellm
 
     with _REGISTERING:
@@ -144,7 +154,7 @@ def _handler() -> Any:
             with _as_litellm_errors(call["model"]):
                 engine, job = _MODELS.submit(call["model"], call["messages"], call["optional_params"])
                 answer = job.future.result()
-                return _fill(call["model_response"], call["model"], answer, revision_of(engine.path))
+                return _fill(call["model_response"], call["model"], answer, _revision_of(engine))
 
         async def acompletion(self, *args: Any, **call: Any) -> Any:
             """Answer; being cancelled stops the generation at its next token."""
@@ -154,10 +164,14 @@ def _handler() -> Any:
                     answer = await asyncio.wrap_future(job.future)
                 finally:
                     job.abandon()
-                revision = await asyncio.to_thread(revision_of, engine.path)
+                revision = await asyncio.to_thread(_revision_of, engine)
                 return _fill(call["model_response"], call["model"], answer, revision)
 
     return LocalLLM()
+
+
+def _revision_of(engine: Engine) -> str:
+    return ModelFiles(engine.path, engine.adapter).revision
 
 
 def _body(messages: list[Any], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Every term is a pure function, bounded to [0, 1], and logged on its own:
 | `rank` | every held-back item ranks first among the negatives | + |
 | `emb` | the InfoNCE choice is certain in both directions; 0 is chance or worse | + |
 | `item_rank` | an item's profile ranks its held-back users first (pairs only) | + |
+| `frozen_rank` | as `rank`, but in the encoder's own space (only with `critic.space`) | logged |
 | `text` | a model that reads only the profile picks the next item with certainty | + |
 | `ground` | every claim is supported by the interactions it cites | + |
 | `length` | twice the allowed words or more | - |
@@ -16,7 +17,7 @@ Every term is a pure function, bounded to [0, 1], and logged on its own:
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -25,12 +26,18 @@ from numpy.typing import NDArray
 from ..settings import CriticSettings, RewardWeights
 from .embedder import FloatArray
 from .late_interaction import Stacked, mid_ranks, score_by_each, score_items, stack_users
+from .space import Space
 
 FLOOR = -1.0
 """Total of a draft that leaks or cannot be parsed."""
 
 _GAINS = ("rank", "item_rank", "emb", "text", "ground")
 _PENALTIES = ("length", "boiler")
+
+ALARMS = ("frozen_rank",)
+"""Terms that are logged and never enter the total: if `rank` rises while `frozen_rank` falls, drafts please the
+critic's space and not the meaning."""
+
 _SPELLED = (
     r"(?:half|one|two|three|four|five|six|seven|eight|nine|ten"
     r"|ein(?:en)?|zwei|drei|vier|fünf|deux|trois|quatre|cinq|una|dos|tres|cuatro|cinco)"
@@ -78,6 +85,18 @@ class Exam:
     known: str
     """Text of the visible history."""
 
+    def mapped(self, space: Space) -> "Exam":
+        """Return the same exam in a space; this very one in the encoder's own."""
+        if space.is_identity:
+            return self
+        return replace(
+            self,
+            positives=space.items(self.positives),
+            negatives=space.items(self.negatives),
+            own=space.items(self.own),
+            others=tuple(space.items(vectors) for vectors in self.others),
+        )
+
     @cached_property
     def everybody(self) -> Stacked:
         """The user's own recent items, then those of each other user; needs at least one of its own."""
@@ -108,7 +127,7 @@ def score(
         exam: What it is graded against.
         critic: Temperature, thresholds and lengths.
         weights: Terms with weight 0 are left out.
-        extra: Terms computed elsewhere (`text`, `item_rank`).
+        extra: Terms computed elsewhere (`text`, `item_rank`, `frozen_rank`).
 
     Returns:
         Term to value in [0, 1], and `total`. Terms that need held-back items are absent without any.
@@ -124,7 +143,7 @@ def score(
     terms["length"] = length_penalty(text, max_words=critic.max_words)
     terms["leak"] = leak_penalty(text, exam.targets, exam.known)
     active = {"item_rank": weights.rank, **weights.model_dump()}
-    kept = {name: value for name, value in terms.items() if active[name] > 0}
+    kept = {name: value for name, value in terms.items() if name in ALARMS or active[name] > 0}
     return {**kept, "total": total_reward(kept, weights)}
 
 

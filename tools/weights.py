@@ -67,6 +67,9 @@ class KnownWeights:
 
     licence: str
     purpose: str
+    origin: str | None = None
+    """Name on a model hub of the model that they were made of."""
+
     folder: bool = False
     """Whether the files lie in a folder of their own."""
 
@@ -111,6 +114,7 @@ KNOWN: tuple[KnownWeights, ...] = (
         ),
         licence="Apache-2.0",
         purpose="language model, SmolLM2-135M-Instruct, 4 bits",
+        origin="HuggingFaceTB/SmolLM2-135M-Instruct",
     ),
     KnownWeights(
         name="minilm",

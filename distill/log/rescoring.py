@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ...agents.build_case import build_case
 from ...agents.critic import criticise
 from ...agents.fingerprint import critic_version
-from ...agents.state import Deps, Draft, State
-from ...errors import EmptyHistoryError, InputError, NoTextError, UnknownUserError
+from ...agents.state import Deps, Draft
+from ...errors import ExamChangedError, InputError
 from ...models import Rollout
 from ...tools.reward import FLOOR
 from .filters import inconsistency
 from .groups import DraftGroup
+from .reopened_case import reopen_case
 
-_UNREADABLE = {"malformed": 1.0, "total": FLOOR}
+UNREADABLE = {"malformed": 1.0, "total": FLOOR}
+"""Rewards of a completion that holds no sentence."""
 
 
 class Rescore(Protocol):
@@ -59,13 +60,11 @@ class StoreCritic:
         nobody: list[Mapping[str, float] | None] = [None] * len(drafts)
         if first.item_id is not None:
             return nobody
-        state = State(user_id=first.user_id, item_id=None, as_of=first.as_of, run_id=first.run_id)
         try:
-            case = await build_case(self._deps, state)
-        except (UnknownUserError, EmptyHistoryError, NoTextError):
-            return nobody
-        same = tuple(event.event_id for event in case.held) == first.held and case.neg_seed == first.neg_seed
-        if not same or not case.has_exam:
+            case = await reopen_case(
+                self._deps, first.user_id, as_of=first.as_of, held=first.held, neg_seed=first.neg_seed
+            )
+        except ExamChangedError:
             return nobody
         readable = {place: _draft_of(draft) for place, draft in enumerate(drafts) if draft.facets}
         review = await criticise(self._deps, case, list(readable.values()))
@@ -73,7 +72,7 @@ class StoreCritic:
             return nobody
         graded = dict(zip(readable, review.drafts, strict=True))
         return [
-            critique.rewards if place in graded and (critique := graded[place].critique) else _UNREADABLE
+            critique.rewards if place in graded and (critique := graded[place].critique) else UNREADABLE
             for place in range(len(drafts))
         ]
 

@@ -1,42 +1,16 @@
 """Portraits chosen by a model's verdict instead of by what they predict (RLAIF's reward, as a baseline)."""
 
 from collections.abc import Sequence
-from typing import Literal
 
-from pydantic import BaseModel
-
+from ...agents.portrait_judge import JUDGE, Verdict, verdict_request
 from ...errors import ModelError, ModelOutputError, PriceUnknownError
 from ...models import Profile, Rollout
 from ...records import Usage, content_hash
 from ...settings import Settings
-from ...tools.chat import ChatRequest
-from ...tools.prompt import load_prompt
 from ...tools.store import Published
 from ...tools.structured import complete_as
 from .painters import tell_history, unfinished, usage_of
 from .studio import Studio, Wanted
-
-JUDGE = load_prompt("judge_profile")
-
-_MOST_TOKENS = 80
-
-Score = Literal[1, 2, 3, 4, 5]
-
-
-class Verdict(BaseModel):
-    """What a judge says of a description, each from 1 (poor) to 5 (excellent)."""
-
-    coherence: Score
-    """Reads as one clear description."""
-
-    accuracy: Score
-    """Follows from the entries."""
-
-    coverage: Score
-    """Names the interests that matter."""
-
-    overall: Score
-    """Helps to guess the next choice."""
 
 
 class Judged:
@@ -118,15 +92,9 @@ async def _judge(
     studio: Studio, entry: Wanted, lines: Sequence[str], text: str
 ) -> tuple[Verdict | None, Usage]:
     assert studio.chat is not None, "`asked` names a model"
-    request = ChatRequest(
-        messages=JUDGE.render(events=lines, profile=text),
-        purpose=JUDGE.id,
-        max_tokens=_MOST_TOKENS,
-        seed=0,
-    )
     chat = studio.chat.for_subject(f"user:{entry.user_id}")
     try:
-        answer = await complete_as(chat, request, Verdict, studio.budget)
+        answer = await complete_as(chat, verdict_request(lines, text), Verdict, studio.budget)
     except ModelOutputError as error:
         return None, usage_of(error)
     return answer.value, answer.usage

@@ -108,7 +108,7 @@ class ZeroShotPainter:
         return await studio.kept.publish(Published(profile, ()))
 
 
-class Told(NamedTuple):
+class HistoryInWords(NamedTuple):
     """A history as prompts show it."""
 
     lines: list[str]
@@ -117,7 +117,7 @@ class Told(NamedTuple):
     language: str
 
 
-async def tell_history(studio: Studio, entry: Wanted, last: int = _EVENTS_SHOWN) -> Told:
+async def tell_history(studio: Studio, entry: Wanted, last: int = _EVENTS_SHOWN) -> HistoryInWords:
     """Return the last interactions before a moment in words.
 
     Raises:
@@ -134,7 +134,7 @@ async def tell_history(studio: Studio, entry: Wanted, last: int = _EVENTS_SHOWN)
         raise NoTextError(f"user:{entry.user_id}")
     scale = await studio.store.rating_scale(as_of=entry.as_of)
     lines = [describe_event(event, items, polarity_of(event, scale), FULL) for event in events]
-    return Told(lines, detect_language(words, described))
+    return HistoryInWords(lines, detect_language(words, described))
 
 
 def usage_of(error: ModelError) -> Usage:

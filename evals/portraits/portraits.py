@@ -15,8 +15,9 @@ from ...agents.publish_profiles import INCOMPLETE
 from ...models import Profile
 from ...records import Usage, content_hash
 from ...settings import NO_MODEL, Settings
+from ...tools.space import load_space
+from ...tools.waiting import wait_for
 from ..splits import Past, Queries
-from ..waiting import wait_for
 from ..workspace import Workspace
 from .drawn import DrawnFile
 from .moments import interactions_of, moment_of
@@ -81,7 +82,7 @@ class Portraits:
 
     def texts_seen(self, queries: Queries) -> list[str]:
         """Return the words of each query's portrait; nothing is drawn."""
-        return [_words_of(self._drawn.get(entry)) for entry in self._wanted(queries)]
+        return [_text_of(self._drawn.get(entry)) for entry in self._wanted(queries)]
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -162,6 +163,7 @@ class Portraits:
             settings.reward,
             settings.embedder,
             settings.chat.api_base,
+            *([load_space(settings.critic.space).name] if settings.critic.space else []),
         )
         return f"{past.card.name}-{painter.kind}-{_hash_of(past)[:8]}{way[:8]}".replace("/", "-")
 
@@ -214,7 +216,7 @@ def _has_history(queries: Queries) -> list[bool]:
     return [length > 0 for length in lengths]
 
 
-def _words_of(profile: Profile | None) -> str:
+def _text_of(profile: Profile | None) -> str:
     if profile is None:
         return ""
     facets = (facet.text for facet in profile.facets)

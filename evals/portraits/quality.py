@@ -8,12 +8,14 @@
 | `boilerplate` | share of other users whose newest items the portrait fits at least as well; chance is .5 | low |
 | `portrait similarity` | mean cosine with the portraits of other users | low |
 | `diversity within` | mean cosine distance between its sentences; no value for a single one | |
+| `distinct-1`, `distinct-2` | share of different words, and pairs of neighbouring words, among all in it | high |
 | `language kept` | whether it is in the user's language; no value where it is too short to tell | high |
 | `words` | length | |
 | `by model` | whether a language model wrote it | |
 | `empty` | whether there is none; then no other metric has a value | low |
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +29,11 @@ from ...tools.language import detect_language
 from ...tools.late_interaction import score_items
 from ...tools.reward import Exam, boilerplate_penalty
 from ...tools.store import RatingScale
+from ...tools.waiting import wait_for
 from ..dataset import FloatArray, IntArray
 from ..encoding import Encoding
 from ..pooling import score_late
 from ..splits import Past, Queries
-from ..waiting import wait_for
 from .liked_texts import liked_texts
 from .moments import interactions_of, moment_of
 
@@ -129,8 +131,25 @@ def _forms(hanging: Hanging) -> Columns:
         "by model": _column([profile.source == "model" for profile in profiles]),
         "language kept": _column(languages),
         "diversity within": _column(_diversity(hanging, profiles)),
+        "distinct-1": _column([distinct(profile.text, 1) for profile in profiles]),
+        "distinct-2": _column([distinct(profile.text, 2) for profile in profiles]),
         **_verdicts(profiles),
     }
+
+
+def distinct(text: str, size: int) -> float:
+    """Return the share of different runs of so many words among all; NaN in a shorter text.
+
+    Source:
+        Li et al. 2016, section 5, https://arxiv.org/abs/1510.03055. Differs: within one text, not over a corpus.
+
+    Examples:
+        >>> distinct("Old maps, old boats and old maps.", 1), distinct("Old maps, old boats and old maps.", 2)
+        (0.5714285714285714, 0.8333333333333334)
+    """
+    words = re.findall(r"\w+", text.casefold())
+    runs = list(zip(*(words[start:] for start in range(size)), strict=False))
+    return len(set(runs)) / len(runs) if runs else float("nan")
 
 
 def _language_kept(profile: Profile) -> float:

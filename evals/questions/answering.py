@@ -13,13 +13,14 @@ from ...errors import BudgetExceededError, ModelError, ModelUnavailableError, Pr
 from ...records import Message
 from ...settings import EMBEDDED
 from ...streaming import bounded
+from ...tools.answer_shares import ALTERNATIVES
 from ...tools.budget import Budget
 from ...tools.chat import ChatModel, ChatRequest, ChatResult
 from ...tools.completion_cache import CachedChat
 from ...tools.prompt import Prompt
 from ..workspace import Workspace, say_nothing
 from .choices import Choice
-from .grading import ALTERNATIVES, Answered, Reply, grade_choices
+from .grading import Answered, Reply, grade_choices
 
 _SAMPLING_SEED = 0
 

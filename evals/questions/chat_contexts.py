@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 
 from ...records import Usage
+from ...tools.waiting import wait_for
 from ..portraits.chats import Chatter, draw_chats
 from ..portraits.painters import EXTRACTIVE
 from ..portraits.portraits import settings_of_store
-from ..waiting import wait_for
 from ..workspace import Workspace
 from .conditions import Told
 

@@ -10,13 +10,13 @@ from pydantic import PositiveInt
 
 from ...errors import SettingsError
 from ...records import Record, Usage
+from ...tools.rating_levels import ShownScale
 from ..options import NoOptions, named, read_options, read_spec
 from ..portraits.painters import EXTRACTIVE
 from ..portraits.portraits import Portraits
 from ..splits import Past, Queries
 from ..workspace import Workspace
 from .describe_history import RECENT, describe_history
-from .rating_questions import ShownScale
 
 NOTHING = "nothing"
 HISTORY = "history"
@@ -27,14 +27,14 @@ THE_MODEL = "model"
 """Writer that stands for the model that also answers."""
 
 
-class HistoryOptions(Record):
+class GivenHistory(Record):
     """How much of the raw history is shown."""
 
     last: PositiveInt = RECENT
     """Last interactions; conversations are cut to `room` instead."""
 
 
-class ProfileOptions(Record):
+class GivenProfile(Record):
     """Whose portrait is shown."""
 
     writer: str = EXTRACTIVE
@@ -80,10 +80,10 @@ def read_condition(spec: str, workspace: Workspace) -> Condition:
         read_options(NoOptions, name, options)
         return Condition(NOTHING, NOTHING)
     if name == HISTORY:
-        history = read_options(HistoryOptions, name, options)
+        history = read_options(GivenHistory, name, options)
         return Condition(named(name, history), HISTORY, last=history.last)
     if name == PROFILE:
-        profile = read_options(ProfileOptions, name, options)
+        profile = read_options(GivenProfile, name, options)
         return Condition(named(name, profile), PROFILE, writer=writer_of(profile.writer, workspace))
     raise SettingsError(
         "--system", f"{name!r} is none of {', '.join(CONDITIONS)}, which suite `qa` asks with"

@@ -6,8 +6,8 @@ import numpy as np
 
 from ...agents.case import one_line
 from ...records import Item
+from ...tools.rating_levels import ShownScale
 from ..dataset import Events
-from .rating_questions import ShownScale
 
 RECENT = 10
 """Interactions that are told."""

@@ -1,27 +1,19 @@
 """Read the answers of a chat model: how likely each option was, and what that scores."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...records import Usage
+from ...tools.answer_shares import shares_of
 from ...tools.chat import ChatResult
 from ..results import Values
 from .choices import LETTERS, Choice, chance_level
 
-ALTERNATIVES = 20
-"""Most alternatives that backends report for a token."""
-
-Shares = NDArray[np.float64]
-"""Probability of each label, summing to 1."""
-
 _MOST_QUOTED = 3
-_LEAST = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,42 +54,6 @@ class Answered:
 
     notes: tuple[str, ...] = ()
     """What a reader of the numbers should know."""
-
-
-def shares_of(result: ChatResult, labels: Sequence[str]) -> tuple[Shares, bool] | None:
-    """Return how likely each label is among all labels, and whether log-probabilities say so.
-
-    A label that is not among the reported alternatives counts as likely as it can be: no more than the least likely
-    one reported, nor than what the reported ones leave. Without alternatives, all goes to the label that the text
-    starts with.
-
-    Examples:
-        >>> said = ChatResult(text="(B) blue", finish_reason="stop", model="m", usage=Usage())
-        >>> shares_of(said, "AB")
-        (array([0., 1.]), False)
-    """
-    mass = dict.fromkeys(labels, 0.0)
-    for token, log_probability in result.first_token.items():
-        if token.strip() in mass:
-            mass[token.strip()] += math.exp(log_probability)
-    if any(mass.values()):
-        reported = [math.exp(log_probability) for log_probability in result.first_token.values()]
-        unseen = max(min(min(reported), 1.0 - sum(reported)), _LEAST)
-        weights = np.array([mass[label] or unseen for label in labels])
-        return weights / weights.sum(), True
-    said = letter_said(result.text, labels)
-    return None if said is None else (np.array([float(label == said) for label in labels]), False)
-
-
-def letter_said(text: str, labels: Sequence[str]) -> str | None:
-    """Return the label that a text starts with, or nothing.
-
-    Examples:
-        >>> letter_said("**B**, because", "ABCD"), letter_said("Because", "ABCD")
-        ('B', None)
-    """
-    found = re.match(r"\W*(\w+)", text)
-    return found[1] if found and found[1] in tuple(labels) else None
 
 
 def summarise_failures(replies: Sequence[Reply]) -> list[str]:

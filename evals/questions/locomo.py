@@ -160,14 +160,14 @@ def token_f1(said: str, gold: str) -> float:
         >>> token_f1("", "")
         1.0
     """
-    mine, theirs = words_of(said), words_of(gold)
+    mine, theirs = answer_tokens(said), answer_tokens(gold)
     if not mine or not theirs:
         return float(mine == theirs)
     common = (Counter(mine) & Counter(theirs)).total()
     return 2 * common / (len(mine) + len(theirs))
 
 
-def words_of(text: str) -> list[str]:
+def answer_tokens(text: str) -> list[str]:
     """Return an answer's words as they are compared.
 
     Source:

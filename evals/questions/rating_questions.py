@@ -6,49 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ...records import Usage
+from ...tools.answer_shares import ALTERNATIVES, shares_of
 from ...tools.prompt import load_prompt
+from ...tools.rating_levels import FALLBACK_LEVELS, MOST_LEVELS, ShownScale
 from ..dataset import FloatArray
 from .answering import Questioner, Request
-from .grading import ALTERNATIVES, shares_of, summarise_failures
+from .grading import summarise_failures
 
 PROMPT = load_prompt("answer_rating")
-
-_MOST_LEVELS = 9
-_FALLBACK_LEVELS = 5
-
-
-class ShownScale(NamedTuple):
-    """The source's scale and the levels 1, 2, … that stand for it; each level is one digit, hence one token."""
-
-    low: float
-    high: float
-    levels: int
-
-    def shown(self, rating: float) -> int:
-        """Return the level nearest to a rating.
-
-        Examples:
-            >>> ShownScale(2.0, 10.0, 5).shown(8.0)
-            4
-        """
-        if self.high <= self.low:
-            return 1
-        share = (rating - self.low) / (self.high - self.low)
-        return 1 + round(min(max(share, 0.0), 1.0) * (self.levels - 1))
-
-    @property
-    def middle(self) -> float:
-        """What an answer counts as that names no level."""
-        return (self.low + self.high) / 2
-
-    def labels(self) -> list[str]:
-        """Return the levels as a model writes them."""
-        return [str(level) for level in range(1, self.levels + 1)]
-
-    def values(self) -> Sequence[float]:
-        """Return the rating that each level stands for."""
-        values: list[float] = np.linspace(self.low, self.high, self.levels).tolist()
-        return values
 
 
 def scale_of(ratings: FloatArray) -> ShownScale | None:
@@ -67,8 +32,8 @@ def scale_of(ratings: FloatArray) -> ShownScale | None:
     if low == high:
         return ShownScale(low, high, 1)
     steps = (high - low) / float(np.diff(values).min())
-    even = abs(steps - round(steps)) < 1e-3 and round(steps) < _MOST_LEVELS
-    return ShownScale(low, high, round(steps) + 1 if even else _FALLBACK_LEVELS)
+    even = abs(steps - round(steps)) < 1e-3 and round(steps) < MOST_LEVELS
+    return ShownScale(low, high, round(steps) + 1 if even else FALLBACK_LEVELS)
 
 
 class Guesses(NamedTuple):

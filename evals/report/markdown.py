@@ -1,10 +1,21 @@
-"""A report as Markdown, and the cells that both renderers share."""
+"""A report as Markdown, and the tables that all renderers share."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+import numpy as np
 
 from ..results import Cost, Row
-from .report import Report, Section
+from .report import BILLED, Report, Section
+
+About = Literal["bill", "metrics", "weights", "buckets", "cost", "further", "probes", "data"]
+"""What a table or a picture is about."""
+
+UNITS = ("a user", "a recommendation")
+"""What a bill is divided by, as the names of its metrics end."""
+
+MEASURED: tuple[About, ...] = ("metrics", "buckets", "further")
+"""Tables whose cells are values with their interval and n."""
 
 SHOWN = 8
 """Columns of a main table; the rest follow in a second one."""
@@ -18,6 +29,7 @@ INVALID = (
 class Table(NamedTuple):
     """A table in words; the first column names the line."""
 
+    about: About
     caption: str
     head: Sequence[str]
     lines: Sequence[Sequence[str]]
@@ -37,6 +49,22 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
+def amount(value: float) -> str:
+    """Return what was taken, two digits of what is small.
+
+    Examples:
+        >>> amount(0.0), amount(0.0000123), amount(0.02), amount(1.5), amount(16859.4)
+        ('0', '.000012', '.02', '1.5', '16,859')
+    """
+    if value == 0:
+        return "0"
+    if abs(value) >= 10:
+        return number(value)
+    return str(np.format_float_positional(value, precision=2, fractional=False, trim="-")).replace(
+        "0.", ".", 1
+    )
+
+
 def cell(row: Row | None) -> str:
     """Return a value with its interval and n; a dash where nothing was measured."""
     if row is None:
@@ -47,23 +75,58 @@ def cell(row: Row | None) -> str:
 
 
 def tables(section: Section) -> Iterator[Table]:
-    """Return every table of a section, those without lines left out."""
-    shown, rest = section.metrics[:SHOWN], section.metrics[SHOWN:]
-    yield _metrics(section, "Value, 95 % interval over users, and queries", shown)
-    if rest:
-        yield _metrics(section, "Further metrics", rest)
+    """Return every table of a section, what matters most first, those without lines left out."""
+    billed = section.place.suite == BILLED
+    metrics = [name for name in section.metrics if not (billed and name.endswith(UNITS))]
+    shown, rest = metrics[:SHOWN], metrics[SHOWN:]
+    if billed:
+        yield _bill(section)
+    yield _metrics(section, "metrics", "Value, 95 % interval over users, and queries", shown)
+    if section.weights:
+        yield _weights(section)
     if section.buckets:
         yield _buckets(section)
-    if section.probes:
-        yield _probes(section)
     if section.costs:
         yield _costs(section)
+    if rest:
+        yield _metrics(section, "further", "Further metrics", rest)
+    if section.probes:
+        yield _probes(section)
     yield _data(section)
 
 
-def _metrics(section: Section, caption: str, metrics: Sequence[str]) -> Table:
+def _bill(section: Section) -> Table:
+    """Show what each system takes for a user and for a recommendation, beside what that buys."""
+    taken = ("calls", "tokens", "seconds", "dollars")
+    quality = section.metrics[0]
+    lines = [
+        [
+            name,
+            unit,
+            *(amount(row.value) if (row := section.row(name, f"{what} {unit}")) else "-" for what in taken),
+            number(found.value) if (found := section.row(name, quality)) else "-",
+        ]
+        for name in section.systems
+        for unit in UNITS
+    ]
+    head = ["System", "For", "calls", "tokens", "seconds", "$", quality]
+    return Table("bill", "What a user and a recommendation take", head, lines)
+
+
+def _weights(section: Section) -> Table:
+    """Show what every part of every mixture counts, those of no weight too."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for entry in section.weights:
+        share = f"{entry.weight:.2f}" if entry.weight else "0"
+        found.setdefault((entry.system, entry.bucket), []).append(f"{entry.part} {share}")
+    lines = [[system, bucket, "; ".join(shares)] for (system, bucket), shares in found.items()]
+    caption = "Weights, fitted on validation users; a part of weight 0 is not asked"
+    return Table("weights", caption, ["Mixture", "Users", "Weights"], lines)
+
+
+def _metrics(section: Section, about: About, caption: str, metrics: Sequence[str]) -> Table:
     lines = [[name, *(cell(section.row(name, metric)) for metric in metrics)] for name in section.systems]
-    return Table(caption, ["System", *metrics], lines)
+    return Table(about, caption, ["System", *metrics], lines)
 
 
 def _buckets(section: Section) -> Table:
@@ -72,7 +135,7 @@ def _buckets(section: Section) -> Table:
         [name, *(cell(section.row(name, f"{metric} | {bucket}")) for bucket in section.buckets)]
         for name in section.systems
     ]
-    return Table(f"{metric} by part of the queries", ["System", *section.buckets], lines)
+    return Table("buckets", f"{metric} by part of the queries", ["System", *section.buckets], lines)
 
 
 def _probes(section: Section) -> Table:
@@ -86,13 +149,13 @@ def _probes(section: Section) -> Table:
         ]
         for probe in section.probes
     ]
-    return Table("Probes for leaks", ["Probe", "Outcome", "Value", "Limit", "What it is"], lines)
+    return Table("probes", "Probes for leaks", ["Probe", "Outcome", "Value", "Limit", "What it is"], lines)
 
 
 def _costs(section: Section) -> Table:
     head = ["System", "fit s", "tune s", "ms a query", "calls", "tokens", "$", "queries"]
     lines = [[name, *_cost(section.costs[name])] for name in section.systems if name in section.costs]
-    return Table("Cost", head, lines)
+    return Table("cost", "Cost", head, lines)
 
 
 def _cost(cost: Cost) -> list[str]:
@@ -124,7 +187,7 @@ def _data(section: Section) -> Table:
         for data in section.data
     ]
     head = ["Data", "Source", "Terms", "Users / items / events", "Clock", "Text by a model", "Content"]
-    return Table("Data", head, lines)
+    return Table("data", "Data", head, lines)
 
 
 def as_markdown(report: Report) -> str:

@@ -12,10 +12,12 @@ import numpy as np
 
 from ...errors import MissingExtraError
 from ..results import Row, Values
-from .report import Report, Section, is_lower_better
+from .markdown import About
+from .report import BILLED, Report, Section, is_lower_better
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK = "#010203"
 """Stands for `currentColor`, which matplotlib does not know."""
@@ -23,10 +25,16 @@ INK = "#010203"
 COLOURS = ("#3f7fbf", "#c9762b", "#2f9470", "#bf5b6b", "#8a6fc0", "#7d7d35", "#3f99a8", "#a06a4a")
 """Each has a contrast of 3 or more on white and on near-black."""
 
+PANELS = (3, 5)
+"""Panels beside each other, of few systems and of more than `FEW`."""
+
+FEW = 6
+
 _STYLE = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,
+    "ytick.labelsize": 9,
     "text.color": INK,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -41,9 +49,15 @@ _STYLE = {
 class Plot(NamedTuple):
     """A picture with its words."""
 
+    about: About
+    """The table beside which it stands."""
+
     title: str
+    note: str
+    """How to read it."""
+
     description: str
-    """What the picture shows, for whoever does not see it."""
+    """What it shows, for whoever does not see it."""
 
     svg: str
 
@@ -67,92 +81,157 @@ def plots_of(section: Section, report: Report) -> list[Plot]:
     for part in report.values.get(section.place, ()):
         rewards = {name: values for name, values in part.values.items() if name.startswith("reward")}
         if rewards:
-            found.append(_distribution(f"Rewards of {part.system}, {section.place.title}", rewards))
+            title = f"Rewards of {part.system}"
+            found.append(_distribution("metrics", title, section.place.title, rewards))
     return found
 
 
 def reward_plots(report: Report) -> list[Plot]:
     """Return distributions of the logged drafts' rewards, term by term."""
     rewards = {name: np.asarray(values) for name, values in sorted(report.rewards.items())}
-    return [_distribution("Rewards of logged drafts", rewards)] if rewards else []
+    return [_distribution("further", "Rewards of logged drafts", "", rewards)] if rewards else []
 
 
-def _bars(title: str, metric: str, rows: Sequence[Row]) -> Plot:
-    def draw(axes: "Axes") -> None:
-        places = np.arange(len(rows), dtype=np.float64)[::-1]
-        axes.barh(places, [row.value for row in rows], color=COLOURS[0], height=0.62)
-        _whiskers(axes, rows, places)
-        axes.set_yticks(places, [row.system for row in rows])
+def _bars(place: str, metric: str, rows: Sequence[Row]) -> Plot:
+    def draw(figure: "Figure") -> None:
+        axes = figure.subplots()
+        axes.barh(slots.centres, [row.value for row in rows], color=COLOURS[0], height=0.62)
+        for row, at in zip(rows, slots.centres, strict=True):
+            _interval(axes, row, at, INK)
+        slots.label(axes)
         axes.set_xlabel(_axis(metric))
 
+    slots = _slots([row.system for row in rows])
     words = "; ".join(_said(row) for row in rows)
-    return _plot(
-        f"{metric} by system ({title})", f"Bars with 95 % intervals. {words}.", draw, 0.9 + 0.34 * len(rows)
-    )
+    canvas = _Canvas(f"{metric} by system", place, 0.7 + slots.height)
+    return _plot("metrics", canvas, "Bars with 95 % intervals.", words, draw)
 
 
-def _whiskers(axes: "Axes", rows: Sequence[Row], places: Values) -> None:
-    """Draw intervals over bars or points."""
-    for row, place in zip(rows, places, strict=True):
-        if row.ci:
-            axes.plot(row.ci, [place, place], color=INK, linewidth=1.4, solid_capstyle="butt")
+def _interval(axes: "Axes", row: Row, at: float, colour: str) -> None:
+    """Draw an interval over a bar or a point."""
+    if row.ci:
+        axes.plot(row.ci, [at, at], color=colour, linewidth=1.4, solid_capstyle="butt")
 
 
 def _buckets(section: Section, metric: str) -> Plot:
-    names = section.buckets
-    space = 0.7 / max(len(section.systems), 1)
+    """Draw a panel a bucket, with the systems in the same lines everywhere."""
+    names, systems = section.buckets, section.systems
+    across = min(len(names), PANELS[len(systems) > FEW])
+    down = -(-len(names) // across)
+    slots = _slots(systems)
 
-    def draw(axes: "Axes") -> None:
-        for at, system in enumerate(section.systems):
-            rows = [section.row(system, f"{metric} | {name}") for name in names]
-            kept = [(row, -place - at * space) for place, row in enumerate(rows) if row]
-            here = np.asarray([place for _, place in kept])
-            colour = COLOURS[at % len(COLOURS)]
-            for row, place in kept:
-                if row.ci:
-                    axes.plot(row.ci, [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
-            marker = "osD^vPX*"[at % 8]
-            axes.plot([row.value for row, _ in kept], here, marker, color=colour, label=system, markersize=5)
-        axes.set_yticks(-np.arange(len(names)) - space * (len(section.systems) - 1) / 2, names)
-        axes.set_xlabel(_axis(metric))
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    def draw(figure: "Figure") -> None:
+        panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+        for number, axes in enumerate(panels.flat):
+            if number >= len(names):
+                axes.set_visible(False)
+                continue
+            rows = [section.row(name, f"{metric} | {names[number]}") for name in systems]
+            for row, at in zip(rows, slots.centres, strict=True):
+                if row:
+                    _interval(axes, row, at, COLOURS[0])
+                    axes.plot([row.value], [at], "o", color=COLOURS[0], markersize=4.5)
+            axes.set_title(broken(names[number], 20), fontsize=10)
+            slots.label(axes)
+            axes.tick_params(axis="x", labelbottom=number + across >= len(names))
+            axes.locator_params(axis="x", nbins=3)
+        figure.supxlabel(_axis(metric), fontsize=10)
 
-    words = f"Points with 95 % intervals of {len(section.systems)} systems on {', '.join(names)}; numbers in the table."
-    height = 0.9 + max(0.45, 0.17 * len(section.systems)) * len(names)
-    return _plot(f"{metric} by part of the queries ({section.place.title})", words, draw, height)
+    words = f"{len(systems)} systems on {', '.join(names)}; the numbers are in the table"
+    height = 0.6 + down * (0.5 + slots.height)
+    canvas = _Canvas(f"{metric} by part of the queries", section.place.title, height)
+    return _plot("buckets", canvas, "Points with 95 % intervals.", words, draw)
 
 
 def _cost(section: Section, metric: str, rows: Sequence[Row]) -> Plot:
-    each = [
-        1000 * section.costs[row.system].score_seconds / section.costs[row.system].queries for row in rows
-    ]
-    each = [max(value, 1e-4) for value in each]
+    costs = [section.costs[row.system] for row in rows]
+    each = [max(1000 * cost.score_seconds / cost.queries, 1e-4) for cost in costs]
 
-    def draw(axes: "Axes") -> None:
+    def draw(figure: "Figure") -> None:
+        axes = figure.subplots()
         for at, (row, cost) in enumerate(zip(rows, each, strict=True)):
             colour = COLOURS[at % len(COLOURS)]
             if row.ci:
-                axes.plot([cost, cost], row.ci, color=colour, linewidth=1.6, solid_capstyle="butt")
-            marker = "osD^vPX*"[at % 8]
-            axes.plot([cost], [row.value], marker, color=colour, label=row.system)
-        axes.set_xscale("log")
+                axes.plot([cost, cost], row.ci, color=colour, linewidth=1.4, solid_capstyle="butt")
+            marker = "osD^vPX*"[(at + at // 8) % 8]  # no two alike among 64
+            axes.plot([cost], [row.value], marker, color=colour, label=broken(row.system))
+        spread_ticks(axes, each)
         axes.set_xlabel("milliseconds a query (logarithmic)")
         axes.set_ylabel(_axis(metric))
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        figure.legend(loc="outside lower left", ncols=2, fontsize=9)
 
+    lines = sum(broken(row.system).count("\n") + 1 for row in rows)
     words = "; ".join(
         f"{row.system} {cost:.3g} ms, {row.value:.4f}" for row, cost in zip(rows, each, strict=True)
     )
-    return _plot(
-        f"Cost against {metric} ({section.place.title})", f"Points with 95 % intervals. {words}.", draw, 3.4
-    )
+    canvas = _Canvas(f"Cost against {metric}", section.place.title, 3.4 + 0.11 * (lines + 1))
+    about: About = "bill" if section.place.suite == BILLED else "cost"
+    return _plot(about, canvas, "Points with 95 % intervals.", words, draw)
 
 
-def _distribution(title: str, columns: Mapping[str, Values]) -> Plot:
+def spread_ticks(axes: "Axes", values: Sequence[float]) -> None:
+    """Make an axis logarithmic, with labels as dense as they have room."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low, high = min(values), max(values)
+    axes.set_xscale("log")
+    axes.set_xlim(low / 1.6, high * 1.6)
+    decades = np.log10(high / low) + 0.4
+    steps = (1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=steps, numticks=8))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(_plain))
+
+
+def _plain(value: float, _: object) -> str:
+    """Write a mark of a logarithmic axis without an exponent."""
+    return f"{value:,.10g}" if value >= 1e-3 else f"{value:.4f}"
+
+
+class _Slots(NamedTuple):
+    """Lines of a picture, one a system, each as high as its name needs."""
+
+    centres: list[float]
+    """From 0 downwards."""
+
+    names: list[str]
+    height: float
+    """Inches of all together."""
+
+    def label(self, axes: "Axes") -> None:
+        """Write the names beside their lines."""
+        axes.set_yticks(self.centres, self.names)
+        axes.set_ylim(self.centres[-1] - 0.7, self.centres[0] + 0.7)
+
+
+def _slots(systems: Sequence[str]) -> _Slots:
+    names = [broken(name) for name in systems]
+    heights = [0.45 + 0.55 * (name.count("\n") + 1) for name in names]
+    centres = [-(sum(heights[:at]) + heights[at] / 2) for at in range(len(heights))]
+    return _Slots(centres, names, 0.3 * (sum(heights) + 0.4))
+
+
+def broken(name: str, longest: int = 34) -> str:
+    r"""Break a long name into lines, at its own marks.
+
+    Examples:
+        >>> broken("history:encoder=minilm,form=decayed,last=10")
+        'history:encoder=minilm,\nform=decayed,last=10'
+    """
+    lines = [""]
+    for part in re.findall(r"[^,:+ _]*[,:+ _]?", name):
+        if lines[-1] and len(lines[-1]) + len(part) > longest:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
+
+
+def _distribution(about: About, title: str, place: str, columns: Mapping[str, Values]) -> Plot:
     kept = {name: values[~np.isnan(values)] for name, values in columns.items()}
     kept = {name: values for name, values in kept.items() if len(values)}
 
-    def draw(axes: "Axes") -> None:
+    def draw(figure: "Figure") -> None:
+        axes = figure.subplots()
         boxes: Any = axes.violinplot(
             list(kept.values()), orientation="horizontal", showmedians=True, showextrema=False
         )
@@ -165,7 +244,7 @@ def _distribution(title: str, columns: Mapping[str, Values]) -> Plot:
     words = "; ".join(
         f"{name}: median {np.median(values):.3f}, n={len(values):,}" for name, values in kept.items()
     )
-    return _plot(title, f"Densities with medians. {words}.", draw, 0.9 + 0.5 * len(kept))
+    return _plot(about, _Canvas(title, place, 0.9 + 0.5 * len(kept)), "Densities with medians.", words, draw)
 
 
 def _said(row: Row) -> str:
@@ -177,20 +256,35 @@ def _axis(metric: str) -> str:
     return f"{metric}, {'lower' if is_lower_better(metric) else 'higher'} is better"
 
 
-def _plot(title: str, description: str, draw: "Callable[[Axes], None]", height: float) -> Plot:
-    """Draw on a fresh canvas, without any global state."""
+class _Canvas(NamedTuple):
+    """What a picture is drawn on."""
+
+    title: str
+    place: str
+    """Heading of its section; with the title it decides the ids of its parts."""
+
+    height: float
+    """Inches."""
+
+
+def _plot(about: About, canvas: _Canvas, note: str, words: str, draw: "Callable[[Figure], None]") -> Plot:
+    """Draw on a fresh figure, without any global state."""
     try:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("a report with plots", "evals") from error
     file = io.StringIO()
-    style: Any = {**_STYLE, "svg.hashsalt": title}  # matplotlib wants its own literals as keys
+    style: Any = {
+        **_STYLE,
+        "svg.hashsalt": f"{canvas.title} {canvas.place}",
+    }  # matplotlib wants its own literals
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=(7.6, height), layout="constrained")
-        draw(figure.subplots())
+        figure = Figure(figsize=(7.6, canvas.height), layout="constrained")
+        draw(figure)
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return Plot(title, description, file.getvalue()[file.getvalue().index("<svg") :])
+    svg = file.getvalue()
+    return Plot(about, canvas.title, note, f"{words}.", svg[svg.index("<svg") :])
 
 
 def inline(plot: Plot, number: int) -> str:

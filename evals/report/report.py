@@ -9,13 +9,30 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..result_files import PerQuery, load_per_query, load_result, result_files
-from ..results import HEADLINES, Cost, DataCard, Probe, Result, Row
+from ..results import HEADLINES, Cost, DataCard, Probe, Result, Row, Weight
 
 LOWER_IS_BETTER = (
-    *("mae", "rmse", "rating_mae", "rank", "percentile_rank", "boilerplate", "portrait similarity", "empty"),
+    *(
+        "mae",
+        "mse",
+        "rmse",
+        "rating_mae",
+        "rank",
+        "percentile_rank",
+        "boilerplate",
+        "portrait similarity",
+        "empty",
+    ),
     *("seconds", "calls", "tokens", "dollars", "fit", "tune"),
 )
 """Such metrics, without their cut-off; or their first words."""
+
+
+SUITES = ("sequential", "transfer", "rating", "qa", "profile", "cost")
+"""Suites in the order of a report: what is predicted, what is answered, what portraits are like, what it took."""
+
+BILLED = "cost"
+"""The suite whose headline is what a system takes."""
 
 
 class Place(NamedTuple):
@@ -28,6 +45,11 @@ class Place(NamedTuple):
     seed: int
     ties: str
     options: str
+
+    @property
+    def rank(self) -> tuple[object, ...]:
+        """What places are ordered by: the suite's weight, then names."""
+        return SUITES.index(self.suite) if self.suite in SUITES else len(SUITES), *self
 
     @property
     def title(self) -> str:
@@ -106,6 +128,16 @@ class Section:
             for entry in result.cost
             if entry.dataset == self.place.dataset
         }
+
+    @cached_property
+    def weights(self) -> tuple[Weight, ...]:
+        """Weights of each mixture on this data set; those of a later result replace an earlier one's."""
+        found: dict[str, tuple[Weight, ...]] = {}
+        for result in self.results:
+            here = [entry for entry in result.weights if entry.dataset == self.place.dataset]
+            for system in dict.fromkeys(entry.system for entry in here):
+                found[system] = tuple(entry for entry in here if entry.system == system)
+        return tuple(entry for name in self.systems for entry in found.get(name, ()))
 
     def row(self, system: str, metric: str) -> Row | None:
         """Return a number, if it was measured."""
@@ -195,7 +227,7 @@ def sections_of(results: Sequence[Result]) -> list[Section]:
             sources[place][result.key] = result
     return [
         Section(place=place, rows=tuple(found.values()), results=tuple(sources[place].values()))
-        for place, found in sorted(rows.items())
+        for place, found in sorted(rows.items(), key=lambda entry: entry[0].rank)
     ]
 
 

@@ -8,15 +8,15 @@ import numpy as np
 
 from ...records import Usage
 from ...tools.prompt import load_prompt
+from ...tools.waiting import wait_for
 from ..provenance import data_card
 from ..questions.answering import Request, open_questioner
 from ..questions.chat_contexts import draw_chatters
 from ..questions.conditions import HISTORY, PROFILE, Condition, Told
 from ..questions.grading import Reply, by_group, summarise_failures
-from ..questions.locomo import Dialogue, DialogueQuestion, locomo_card, sample_locomo, token_f1, words_of
+from ..questions.locomo import Dialogue, DialogueQuestion, answer_tokens, locomo_card, sample_locomo, token_f1
 from ..results import Cost, DataCard, Measured, Probe, Values
 from ..suite import Task
-from ..waiting import wait_for
 from ..workspace import Workspace
 from .qa_options import QaOptions
 
@@ -79,7 +79,10 @@ def _grade(questions: Sequence[DialogueQuestion], replies: Sequence[Reply]) -> d
     for ix, (question, reply) in enumerate(zip(questions, replies, strict=True)):
         if reply.result is not None:
             said = reply.result.text.strip().partition("\n")[0]
-            grades[ix] = token_f1(said, question.answer), words_of(said) == words_of(question.answer)
+            grades[ix] = (
+                token_f1(said, question.answer),
+                answer_tokens(said) == answer_tokens(question.answer),
+            )
     return {"f1": grades[:, 0], "exact_match": grades[:, 1]}
 
 

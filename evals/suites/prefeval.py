@@ -8,6 +8,7 @@ import numpy as np
 
 from ...records import Usage
 from ...tools.prompt import load_prompt
+from ...tools.waiting import wait_for
 from ..provenance import data_card
 from ..questions.answering import open_questioner
 from ..questions.chat_contexts import draw_chatters
@@ -17,7 +18,6 @@ from ..questions.grading import by_group
 from ..questions.prefeval import Preference, prefeval_card, sample_prefeval
 from ..results import Cost, DataCard, Measured, Probe
 from ..suite import Task
-from ..waiting import wait_for
 from ..workspace import Workspace
 from .qa_options import QaOptions
 

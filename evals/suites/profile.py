@@ -12,6 +12,7 @@ from ...models import Profile
 from ...records import Record, Usage
 from ..dataset import FloatArray
 from ..encoding import Encoding, label_of
+from ..failing import failing_in
 from ..lexical import WordScores
 from ..portraits.quality import Hanging, agreement, measure_portraits, scores_of
 from ..prepared import Prepared, own_options, prepare
@@ -70,9 +71,11 @@ class Profiles:
             )
         past, queries = prepared.split.past, prepared.test.queries
         started = time.perf_counter()
-        system.fit(past)
+        with failing_in(system.name, "fit"):
+            system.fit(past)
         fitted = time.perf_counter()
-        profiles = system.profiles(queries)
+        with failing_in(system.name, "profiles"):
+            profiles = system.profiles(queries)
         drawn = time.perf_counter()
         cost = Cost(
             fit_seconds=fitted - started,

@@ -15,6 +15,8 @@ from ...errors import SettingsError
 from ...records import Usage
 from ...settings import NO_MODEL
 from ...tools.prompt import load_prompt
+from ...tools.rating_levels import ShownScale
+from ...tools.waiting import wait_for
 from ..dataset import FloatArray
 from ..encoding import Encoding
 from ..prepared import own_options, prepare
@@ -25,12 +27,11 @@ from ..questions.grading import Answered
 from ..questions.locomo import DIALOGUES
 from ..questions.next_item import NextItemQuestions, describe_items
 from ..questions.prefeval import QUESTIONS
-from ..questions.rating_questions import Guesses, ShownScale, guess_ratings, scale_of
+from ..questions.rating_questions import Guesses, guess_ratings, scale_of
 from ..results import Cost, DataCard, Measured, Probe, Values
 from ..splits import Past, Problem
 from ..suite import Task
 from ..target_texts import target_in_prompts
-from ..waiting import wait_for
 from ..workspace import Workspace
 from .locomo import guard_locomo, measure_locomo
 from .prefeval import guard_prefeval, measure_prefeval
@@ -86,7 +87,7 @@ class Qa:
         return [prepared.data], prepared.probes
 
 
-class Asked(NamedTuple):
+class Responses(NamedTuple):
     """What one condition answered."""
 
     values: dict[str, Values]
@@ -114,7 +115,7 @@ def next_item_questions(
 
 def _measure(
     workspace: Workspace, past: Past, problem: Problem, condition: Condition, options: QaOptions, seed: int
-) -> Asked:
+) -> Responses:
     scale = scale_of(past.events.rating)
     told = contexts_for(condition, past, problem.queries, scale, workspace)
     vectors = None
@@ -151,7 +152,7 @@ def _measure(
     leak = target_in_prompts(told.contexts, titles, dataset=past.card.name)
     complete = told.complete and chosen.complete and guessed.complete
     named = tuple(f"{condition.name}: {note}" for note in notes)
-    return Asked(values, whole, cost, (leak,), named, complete)
+    return Responses(values, whole, cost, (leak,), named, complete)
 
 
 def _notes(left_out: int, chosen: Answered, guessed: Guesses) -> Iterator[str]:

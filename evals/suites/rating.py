@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import InputError
 from ...records import Usage
 from ..dataset import FloatArray
+from ..failing import failing_in
 from ..options import read_spec
 from ..prepared import check_options, prepare
 from ..rating_metrics import measure_ratings, rating_errors
@@ -104,9 +105,11 @@ class _Predicted(NamedTuple):
 
 def _predict(rater: Rater, past: Past, problem: Problem) -> _Predicted:
     started = time.perf_counter()
-    rater.fit(past)
+    with failing_in(rater.name, "fit"):
+        rater.fit(past)
     fitted = time.perf_counter()
-    ratings = rater.rate(problem.queries, problem.answers.item)
+    with failing_in(rater.name, "rate"):
+        ratings = rater.rate(problem.queries, problem.answers.item)
     kept = rater.kept_seconds if isinstance(rater, Keeping) else 0.0
     cost = Cost(
         fit_seconds=fitted - started,

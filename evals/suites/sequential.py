@@ -9,7 +9,7 @@ from pydantic import PositiveInt
 from ...errors import MissingExtraError
 from ...records import Record
 from ..prepared import own_options, prepare
-from ..ranking import Asked, Timed, run_system
+from ..ranking import Timed, Trial, run_system
 from ..registry import build
 from ..results import DataCard, Measured, Probe
 from ..sampled import Sampling, sample_negatives
@@ -53,7 +53,7 @@ class Sequential:
         timed.tune(prepared.split.validation, task.seed)
         options = own_options(task, SequentialOptions)
         past, problem, count = prepared.split.past, prepared.test, options.negatives
-        asked = Asked(
+        trial = Trial(
             past=past,
             problem=problem,
             dataset=prepared.dataset.card.name,
@@ -64,7 +64,7 @@ class Sequential:
             if count
             else None,
         )
-        measured = run_system(timed, asked)
+        measured = run_system(timed, trial)
         return [replace(measured, notes=(*prepared.notes, *measured.notes))]
 
     def guard(self, task: Task) -> tuple[Sequence[DataCard], Sequence[Probe]]:

@@ -10,12 +10,12 @@ import numpy as np
 
 from ..dataset import Events
 from ..prepared import Prepared, prepare
-from ..ranking import Asked, Timed, run_system
+from ..ranking import Timed, Trial, run_system
 from ..registry import build
 from ..results import DataCard, Measured, Probe
 from ..splits import Past
 from ..suite import Task
-from ..system import Movable, System, Tunable
+from ..system import Learning, Movable, System, Tunable
 from ..systems.bm25 import Bm25
 from ..systems.fusion import Fusion
 from ..systems.history import HistorySystem
@@ -24,7 +24,7 @@ from ..systems.portrait import PortraitSystem
 from .sequential import Sequential
 
 READERS = (Bm25, HistorySystem, HistoryPortraitSystem, PortraitSystem)
-"""Systems whose `fit` looks at nothing but the texts of items."""
+"""Systems whose `fit` on a catalogue without events looks at nothing but the texts of items."""
 
 
 class Transfer:
@@ -49,7 +49,7 @@ class Transfer:
         move = mover(timed.system)
         if move is None:
             return [_not_applicable(timed.system.name, source, target) for target in targets]
-        if isinstance(timed.system, Movable | Tunable):
+        if isinstance(timed.system, Movable | Tunable) or _learns(timed.system):
             timed.fit(source.split.past)
             timed.tune(source.split.validation, task.seed)
         return [_ask(timed, move, source, target, task) for target in targets]
@@ -58,6 +58,10 @@ class Transfer:
         """Return the cards of all data sets, and what the probes for leaks found in each."""
         all_of_them = [prepare(task, folder) for folder in task.data]
         return [each.data for each in all_of_them], [probe for each in all_of_them for probe in each.probes]
+
+
+def _learns(system: System) -> bool:
+    return isinstance(system, Learning) and system.learns
 
 
 def mover(system: System) -> Callable[[Past], None] | None:
@@ -90,7 +94,7 @@ def _ask(
     past = target.split.past
     own = replace(timed, score_seconds=0.0, queries=0)
     own.move(move, catalogue_only(past))
-    asked = Asked(
+    trial = Trial(
         past=past,  # popularity for buckets and novelty; the system holds `catalogue_only`
         problem=target.test,
         dataset=_name(source, target),
@@ -98,7 +102,7 @@ def _ask(
         ties=task.ties,
         seed=task.seed,
     )
-    measured = run_system(own, asked)
+    measured = run_system(own, trial)
     return replace(measured, notes=(*target.notes, *measured.notes))
 
 

@@ -114,14 +114,18 @@ class Fusion:
         self._seed = 0
 
     @property
-    def chosen(self) -> Mapping[str, object]:
-        """The weights in use, by bucket, in the order of the parts, and what the parts chose."""
-        found: dict[str, object] = {
+    def shares(self) -> Mapping[str, Mapping[str, float]]:
+        """The weights in use, by bucket, in the order of the parts."""
+        return {
             bucket: dict(zip((part.name for part in self.systems), weights.round(3).tolist(), strict=True))
             for bucket, weights in zip(self._buckets(), self.weights, strict=True)
         }
+
+    @property
+    def chosen(self) -> Mapping[str, object]:
+        """What the parts chose; the weights are in `shares`."""
         parts = {part.name: getattr(part, "chosen", None) for part in self.systems}
-        return found | {name: chosen for name, chosen in parts.items() if chosen}
+        return {name: chosen for name, chosen in parts.items() if chosen}
 
     @property
     def usage(self) -> Usage:
@@ -174,7 +178,7 @@ class Fusion:
             for number in range(len(self.weights))
         )
         if self._notice is not None:
-            self._notice(f"{self.name}: weights {self.chosen}")
+            self._notice(f"{self.name}: weights {self.shares}")
 
     def score(self, queries: Queries) -> FloatArray:
         """Add up weighted z-scores; a part without weight is not asked."""
@@ -210,9 +214,9 @@ class Fusion:
 
     def _buckets(self) -> list[str]:
         if not self._edges:
-            return ["weights"]
-        upto = [f"weights, history up to {edge}" for edge in self._edges]
-        return [*upto, f"weights, history over {self._edges[-1]}"]
+            return ["all"]
+        upto = [f"history up to {edge}" for edge in self._edges]
+        return [*upto, f"history over {self._edges[-1]}"]
 
 
 def z_scores(scores: FloatArray, queries: Queries) -> FloatArray:

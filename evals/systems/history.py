@@ -11,6 +11,7 @@ from ..dataset import FloatArray, IntArray
 from ..encoding import Encoding, label_of
 from ..options import named, read_options
 from ..pooling import score_late
+from ..spaces import OwnSpace
 from ..splits import Past, Queries
 from ..system import System
 from ..workspace import Workspace
@@ -31,10 +32,16 @@ class HistoryOptions(Record):
     """Newest items that are used; 0 for all."""
 
     decay: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
-    """Weight of an item relative to the next newer one, for `decayed`."""
+    """Weight of an item relative to the next newer one, for `decayed`; a taught space's own unless it is given."""
 
     chars: PositiveInt = 100
     """Characters of each item's text in `last10`: encoders cut long texts off."""
+
+    space: str = ""
+    """`fit` to teach one on the past, or a file of `limner distill embed`; absent for the encoder's own."""
+
+    teaching_seed: NonNegativeInt | None = None
+    """Seed of `space=fit`; that of the run if absent."""
 
 
 def make_history(options: Mapping[str, str], workspace: Workspace) -> System:
@@ -48,24 +55,42 @@ class HistorySystem:
 
     def __init__(self, options: HistoryOptions, workspace: Workspace) -> None:
         encoder = options.encoder or workspace.settings.embedder
-        self.name = named("history", options.model_copy(update={"encoder": label_of(encoder)}))
         self._options = options
         self._encoding = Encoding(encoder, workspace)
+        self._own = OwnSpace(options.space, self._encoding, workspace)
+        shown = {"encoder": label_of(encoder)} | ({"space": self._own.label} if options.space else {})
+        self.name = named("history", options.model_copy(update=shown))
         self._temperature = workspace.settings.critic.temperature
         self._items: Sequence[Item] = ()
 
     def fit(self, past: Past) -> None:
-        """Encode the catalogue."""
+        """Encode the catalogue, and teach the space if it is to be taught."""
         self._items = past.items
         self._encoding.encode_items(past.items)
+        self._own.fit(past, seed=self._options.teaching_seed)
+
+    @property
+    def learns(self) -> bool:
+        """Whether `fit` teaches a space."""
+        return self._own.learns
+
+    @property
+    def chosen(self) -> Mapping[str, object]:
+        """The space in use."""
+        return self._own.chosen
 
     def score(self, queries: Queries) -> FloatArray:
         """Score every item; an empty history scores all alike."""
         matrix = self._encoding.encode_items(self._items)
         newest = recent_items(queries, self._options.last)
         if self._options.form == "late":
-            return score_late([matrix[items] for items in newest], matrix, temperature=self._temperature)
-        return self._vectors(newest, matrix) @ matrix.T
+            return score_late(
+                [self._own.users(matrix[items]) for items in newest],
+                self._own.items(matrix),
+                temperature=self._own.space.temperature or self._temperature,
+            )
+        scores: FloatArray = self._vectors(newest, matrix) @ self._own.items(matrix).T
+        return scores
 
     def _vectors(self, newest: Sequence[IntArray], matrix: FloatArray) -> FloatArray:
         """Return one vector a user, shape `(Q, D)`; zeros for an empty history."""
@@ -73,13 +98,20 @@ class HistorySystem:
         told = [query for query, items in enumerate(newest) if len(items)]
         if self._options.form == "last10":
             texts = [history_text(self._items, newest[query], self._options.chars) for query in told]
-            vectors[told] = self._encoding.encode(texts)
+            vectors[told] = self._own.users(self._encoding.encode(texts))
             return vectors
-        decay = self._options.decay if self._options.form == "decayed" else 1.0
         for query in told:
             items = newest[query]
-            vectors[query] = mean_vector(matrix[items], decay ** np.arange(len(items)))
+            vectors[query] = mean_vector(matrix[items], self._decay ** np.arange(len(items)))
+        vectors[told] = self._own.users(vectors[told])
         return vectors
+
+    @property
+    def _decay(self) -> float:
+        if self._options.form == "mean":
+            return 1.0
+        given = "decay" in self._options.model_fields_set
+        return self._options.decay if given else self._own.space.decay or self._options.decay
 
 
 def recent_items(queries: Queries, last: int) -> list[IntArray]:

@@ -15,7 +15,7 @@ from ..portraits.painters import LoopPainter, Painter
 from ..splits import Queries
 from ..system import System
 from ..workspace import Workspace
-from .history import history_text, recent_items
+from .history import history_text, mean_vector, recent_items
 from .portrait import DrawnOptions, DrawnSystem, profile_vectors
 
 
@@ -29,7 +29,14 @@ class HistoryPortraitOptions(DrawnOptions):
     """Newest items of the history."""
 
     weight: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
-    """Share of the portrait in `late` and `sum`."""
+    """Share of the portrait in `late` and `sum`; in `late` a taught space's own unless it is given."""
+
+    history: Literal["late", "decayed"] = "late"
+    """How the items score in `late` and `sum`: a vector an item, or one decayed mean of them."""
+
+    decay: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
+    """Weight of an item relative to the next newer one, for `history=decayed`; a taught space's own unless it is
+    given."""
 
     chars: PositiveInt = 100
     """Characters of each item's text in `concat`: encoders cut long texts off."""
@@ -55,19 +62,35 @@ class HistoryPortraitSystem(DrawnSystem):
         profiles = self.portraits.draw(queries)
         if self._options.form == "concat":
             return self._score_text(newest, profiles, matrix)
-        by_history = score_late([matrix[items] for items in newest], matrix, temperature=self._temperature)
-        vectors = profile_vectors(profiles, self._encoding)
-        by_profile = score_late(vectors, matrix, temperature=self._temperature)
+        ranked = self._own.items(matrix)
+        by_history = score_late(
+            [self._told_by(matrix[items]) for items in newest], ranked, temperature=self.temperature
+        )
+        vectors = [self._own.users(facets) for facets in profile_vectors(profiles, self._encoding)]
+        by_profile = score_late(vectors, ranked, temperature=self.temperature)
         drawn = np.array([len(rows) > 0 for rows in vectors], dtype=np.bool_)
-        weight = self._options.weight
+        weight = self._weight
         if self._options.form == "sum":
             mixed: FloatArray = (
                 standardise(by_history) * (1 - weight) + standardise(by_profile) * weight
             ).astype(np.float32)
             return mixed
-        joined = share_late(by_history, by_profile, weight=weight, temperature=self._temperature)
+        joined = share_late(by_history, by_profile, weight=weight, temperature=self.temperature)
         scores: FloatArray = np.where(drawn[:, None], joined, by_history)
         return scores
+
+    def _told_by(self, vectors: FloatArray) -> FloatArray:
+        """Return what a history's newest items score by, newest first, shape `(H, D)`."""
+        if self._options.history == "late" or not len(vectors):
+            return self._own.users(vectors)
+        given = "decay" in self._options.model_fields_set
+        decay = self._options.decay if given else self._own.space.decay or self._options.decay
+        return self._own.users(mean_vector(vectors, decay ** np.arange(len(vectors)))[None])
+
+    @property
+    def _weight(self) -> float:
+        given = "weight" in self._options.model_fields_set or self._options.form != "late"
+        return self._options.weight if given else self._own.space.share or self._options.weight
 
     def _score_text(
         self, newest: Sequence[IntArray], profiles: Sequence[Profile | None], matrix: FloatArray
@@ -76,8 +99,9 @@ class HistoryPortraitSystem(DrawnSystem):
         told = [query for query, items in enumerate(newest) if len(items)]
         texts = [self._text(profiles[query], newest[query]) for query in told]
         vectors = np.zeros((len(newest), matrix.shape[1]), dtype=np.float32)
-        vectors[told] = self._encoding.encode(texts)
-        return vectors @ matrix.T
+        vectors[told] = self._own.users(self._encoding.encode(texts))
+        scores: FloatArray = vectors @ self._own.items(matrix).T
+        return scores
 
     def _text(self, profile: Profile | None, newest: IntArray) -> str:
         portrait = liked_texts(profile.facets)[-1] if profile and profile.facets else ""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+from pydantic import NonNegativeInt
 
 from ...models import Profile
 from ...records import Item, Record, Usage
@@ -16,6 +17,7 @@ from ..portraits.moments import moment_of
 from ..portraits.painters import EXTRACTIVE, LoopPainter, Painter, ZeroShotPainter
 from ..portraits.portraits import Portraits, asked_at
 from ..portraits.studio import Wanted
+from ..spaces import OwnSpace
 from ..splits import Past, Queries
 from ..system import System
 from ..workspace import Workspace
@@ -36,6 +38,15 @@ class DrawnOptions(Record):
 
     writer: str = EXTRACTIVE
     """`extractive`, or a LiteLLM model string such as `limner/smollm2-135m`."""
+
+    space: str = ""
+    """`fit` to teach one on the past, or a file of `limner distill embed`; absent for the encoder's own."""
+
+    teaching_seed: NonNegativeInt | None = None
+    """Seed of `space=fit`; that of the run if absent."""
+
+    sitters: NonNegativeInt = 0
+    """Users of the past whose portraits `space=fit` learns from too; each is drawn."""
 
 
 class PortraitOptions(DrawnOptions):
@@ -92,18 +103,49 @@ class DrawnSystem:
         chat: "ChatModel | None" = None,
     ) -> None:
         encoder = options.encoder or workspace.settings.embedder
-        self.name = named(name, options.model_copy(update={"encoder": label_of(encoder)}))
-        self.portraits = Portraits(workspace, painter=painter, chat=chat)
         self._encoding = Encoding(encoder, workspace)
+        self._own = OwnSpace(options.space, self._encoding, workspace)
+        shown = {"encoder": label_of(encoder)} | ({"space": self._own.label} if options.space else {})
+        self.name = named(name, options.model_copy(update=shown))
+        self.portraits = Portraits(workspace, painter=painter, chat=chat)
+        self._drawn = options
         self._notice = workspace.notice
         self._temperature = workspace.settings.critic.temperature
         self._items: Sequence[Item] = ()
 
     def fit(self, past: Past) -> None:
-        """Encode the catalogue; nobody is drawn before somebody asks."""
+        """Encode the catalogue, and teach the space if it is to be taught; else nobody is drawn before asked for."""
         self._items = past.items
         self.portraits.fit(past)
         self._encoding.encode_items(past.items)
+        self._own.fit(
+            past, seed=self._drawn.teaching_seed, portrayed=self._portray, sitters=self._drawn.sitters
+        )
+
+    @property
+    def learns(self) -> bool:
+        """Whether `fit` teaches a space."""
+        return self._own.learns
+
+    @property
+    def chosen(self) -> Mapping[str, object]:
+        """The space in use."""
+        return self._own.chosen
+
+    @property
+    def temperature(self) -> float:
+        """Of the late interaction: the space's own, or the critic's."""
+        return self._own.space.temperature or self._temperature
+
+    def _portray(self, past: Past, wanted: Sequence[tuple[int, int]]) -> list[FloatArray]:
+        """Draw users of the past right before a place in their sequence."""
+        starts = np.searchsorted(past.events.user, np.arange(len(past.user_ids)))
+        at = [int(past.events.at[starts[user] + cut]) for user, cut in wanted]
+        entries = [
+            Wanted(past.user_ids[user], moment_of(moment, past.card.clock))
+            for (user, _), moment in zip(wanted, at, strict=True)
+        ]
+        return profile_vectors(self.portraits.draw_users(entries), self._encoding)
 
     @property
     def usage(self) -> Usage:
@@ -152,7 +194,11 @@ class PortraitSystem(DrawnSystem):
             self._notice(f"{self.name}: {missing} of {len(profiles)} users have nothing to draw from")
         matrix = self._encoding.encode_items(self._items)
         vectors = profile_vectors(profiles, self._encoding, form=self._form)
-        return score_late(vectors, matrix, temperature=self._temperature)
+        return score_late(
+            [self._own.users(facets) for facets in vectors],
+            self._own.items(matrix),
+            temperature=self.temperature,
+        )
 
     def profiles(self, queries: Queries) -> list[Profile | None]:
         """Return each query's portrait; `None` where there is nothing to draw from."""

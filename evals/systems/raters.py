@@ -13,6 +13,8 @@ from pydantic import NonNegativeFloat, PositiveInt
 from ...errors import SettingsError
 from ...records import Record, Usage
 from ...settings import NO_MODEL
+from ...tools.rating_levels import ShownScale
+from ...tools.waiting import wait_for
 from ..dataset import Events, FloatArray, IntArray
 from ..options import NoOptions, named, read_options
 from ..portraits.painters import EXTRACTIVE
@@ -20,11 +22,10 @@ from ..questions.answering import open_questioner
 from ..questions.conditions import Condition, contexts_for, writer_of
 from ..questions.describe_history import RECENT
 from ..questions.next_item import describe_items
-from ..questions.rating_questions import Guesses, ShownScale, guess_ratings, scale_of
+from ..questions.rating_questions import Guesses, guess_ratings, scale_of
 from ..spans import owners
 from ..splits import Past, Queries
 from ..system import Rater
-from ..waiting import wait_for
 from ..workspace import Workspace
 
 _MIDDLE = 3.0

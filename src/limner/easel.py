@@ -11,6 +11,7 @@ from .settings import EMBEDDED, Settings
 from .tools.budget import Budget
 from .tools.clock import Clock
 from .tools.completion_cache import CachedChat
+from .tools.space import open_space
 from .tools.store import Store
 
 
@@ -25,6 +26,10 @@ def start_drawing(
         clock: What time it is.
         stack: Keeps the completions that are still to be written when it closes.
         own_chat: Whether the chat door is the one that `settings.model` names.
+
+    Raises:
+        SpaceFileError: `critic.space` names no readable space.
+        WrongSpaceError: That space was taught on another encoder.
     """
     drafting = settings.drafting
     embedded = own_chat and settings.model.startswith(EMBEDDED)
@@ -47,6 +52,7 @@ def start_drawing(
         ),
         logprobs=embedded if drafting.logprobs is None else drafting.logprobs,
         style=style,
+        space=open_space(settings.critic.space, encoder=doors.embedder.name),
     )
     cached = CachedChat(doors.chat, doors.store) if doors.chat else None
     if cached:

@@ -10,7 +10,9 @@
     │   ├── NoTextError
     │   ├── SettingsError
     │   ├── CriticVersionError    rewards of another critic
-    │   └── EmptySplitError       nothing left to train on
+    │   ├── EmptySplitError       nothing left to train on
+    │   └── ExamChangedError      nothing left to grade alike with
+    │   ├── TooFewLessonsError    nobody to learn a space from
     ├── ModelError            a language model or encoder
     │   ├── ModelUnavailableError
     │   ├── ModelOutputError
@@ -22,6 +24,9 @@
     │   └── ChecksumError
     ├── StoreError            the database
     ├── EncoderChangedError   vectors of another encoder
+    ├── SpaceError            a space taught on an encoder
+    │   ├── SpaceFileError        a file that holds none
+    │   └── WrongSpaceError       a space of another encoder
     ├── LeakError             the future in what a system may see
     ├── SystemFailedError     a system under test raised
     └── MissingExtraError     an optional dependency
@@ -169,6 +174,38 @@ class EmptySplitError(InputError):
         return (
             f"nothing to train on is left of {self.rollouts} drafts (dropped: {reasons or 'none'}); draw more "
             "users, or loosen the filter or the boundary that dropped most"
+        )
+
+
+class ExamChangedError(InputError):
+    """What drafts were written from or graded against is no longer what the store gives."""
+
+    code = "exam_changed"
+
+    def __init__(self, user_id: str, as_of: str, reason: str) -> None:
+        self.user_id, self.as_of, self.reason = user_id, as_of, reason
+        super().__init__(user_id, as_of, reason)
+
+    def __str__(self) -> str:
+        return (
+            f"user_id={self.user_id!r} at {self.as_of} cannot be graded as it was: {self.reason}; use the store "
+            "and settings of the log, or draw the user again and run `limner distill prepare`"
+        )
+
+
+class TooFewLessonsError(InputError):
+    """Too few sequences to teach a space and hold somebody back to see whether it helped."""
+
+    code = "too_few_lessons"
+
+    def __init__(self, users: int, needed: int) -> None:
+        self.users, self.needed = users, needed
+        super().__init__(users, needed)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.users} users have two or more interactions in the past, {self.needed} are needed to teach "
+            "a space; use more data, or a space taught on other data"
         )
 
 
@@ -320,6 +357,41 @@ class EncoderChangedError(LimnerError):
         return (
             f"{self.collection} was indexed with encoder {self.indexed!r}, but {self.configured!r} is "
             "configured; run `limner reindex`, or set `embedder` back"
+        )
+
+
+class SpaceError(LimnerError):
+    """A taught space cannot be used."""
+
+    code = "space"
+
+
+class SpaceFileError(SpaceError):
+    """There is no such file, or it holds no space."""
+
+    code = "space_file"
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}; give a file written by `limner distill embed`"
+
+
+class WrongSpaceError(SpaceError):
+    """A space was taught on another encoder than the one it is to be used with."""
+
+    code = "space_encoder"
+
+    def __init__(self, space: str, taught: str, configured: str) -> None:
+        self.space, self.taught, self.configured = space, taught, configured
+        super().__init__(space, taught, configured)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.space} was taught on encoder {self.taught!r}, but {self.configured!r} is configured; "
+            "use that encoder, or teach a space with `limner distill embed`"
         )
 
 

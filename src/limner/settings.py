@@ -177,6 +177,10 @@ class CriticSettings(Section):
     max_words: PositiveInt = 90
     """Length from which the length penalty grows."""
 
+    # Out of `repr`, which names what portraits rest on: a space counts by its content, not by its place.
+    space: Path | None = Field(default=None, repr=False)
+    """File of `limner distill embed` in whose space sentences score items; absent for the encoder's own."""
+
 
 class RewardWeights(Section):
     """Weights of the reward's terms; 0 switches a term off and saves its cost."""

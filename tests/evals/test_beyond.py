@@ -1,57 +1,40 @@
 """Lists keep ties random and histories out; what is measured of them equals values worked out by hand."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
 import pytest
 
 from limner.evals.beyond import NOBODY, beyond_accuracy, category_vectors, self_information, top_items
-from limner.evals.dataset import Card, Events, FloatArray, IntArray
+from limner.evals.dataset import Events, FloatArray, IntArray
 from limner.evals.places import ScoresError
 from limner.evals.splits import Answers, Past, Problem, Queries
 from limner.records import Item
 
-
-def events_of(items: Sequence[int], users: Sequence[int]) -> Events:
-    return Events(
-        user=np.array(users, dtype=np.int64),
-        item=np.array(items, dtype=np.int64),
-        at=np.zeros(len(items), dtype=np.int64),
-        rating=np.full(len(items), np.nan, dtype=np.float32),
-    )
+ProblemOf = Callable[[Sequence[Sequence[int]]], Problem]
+PastOfOne = Callable[[Sequence[int], int], Past]
 
 
-def past_of(chosen: Sequence[int], n_items: int) -> Past:
-    card = Card(
-        name="invented",
-        source="",
-        terms="",
-        users=1,
-        items=n_items,
-        events=len(chosen),
-        clock="order",
-        text_by_model=False,
-    )
-    items = [Item(item_id=f"i{number}") for number in range(n_items)]
-    events = events_of(chosen, [0] * len(chosen))
-    return Past(card=card, items=items, user_ids=["u"], events=events, as_of=None, seed=0)
+@pytest.fixture
+def problem_of(chosen: Callable[..., Events]) -> ProblemOf:
+    """Make a problem of some histories whose answers are all item 0."""
 
+    def make(histories: Sequence[Sequence[int]]) -> Problem:
+        lengths = [len(history) for history in histories]
+        users = np.arange(len(histories))
+        history = chosen([item for of in histories for item in of], np.repeat(users, lengths).tolist())
+        starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        answers = Answers(
+            item=np.zeros_like(users),
+            rating=np.full(len(users), np.nan, dtype=np.float32),
+            starts=np.arange(len(users) + 1),
+        )
+        queries = Queries(user=users, as_of=np.ones_like(users), history=history, starts=starts)
+        return Problem(queries=queries, answers=answers)
 
-def problem_of(histories: Sequence[Sequence[int]]) -> Problem:
-    """Return a problem whose answers are all item 0."""
-    lengths = [len(history) for history in histories]
-    users = np.arange(len(histories))
-    history = events_of([item for of in histories for item in of], np.repeat(users, lengths).tolist())
-    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    queries = Queries(user=users, as_of=np.ones_like(users), history=history, starts=starts)
-    answers = Answers(
-        item=np.zeros_like(users),
-        rating=np.full(len(users), np.nan, dtype=np.float32),
-        starts=np.arange(len(users) + 1),
-    )
-    return Problem(queries=queries, answers=answers)
+    return make
 
 
 def best_first(row: FloatArray) -> list[int]:
@@ -59,7 +42,7 @@ def best_first(row: FloatArray) -> list[int]:
     return order
 
 
-def test_lists_are_best_first_and_without_the_history() -> None:
+def test_lists_are_best_first_and_without_the_history(problem_of: ProblemOf) -> None:
     scores = np.array([[0.1, 0.9, 0.5, 0.7], [0.4, 0.3, 0.2, 0.1]], dtype=np.float32)
     kept = scores.copy()
 
@@ -69,7 +52,7 @@ def test_lists_are_best_first_and_without_the_history() -> None:
     assert np.array_equal(scores, kept)
 
 
-def test_lists_of_many_items_equal_those_of_a_sort() -> None:
+def test_lists_of_many_items_equal_those_of_a_sort(problem_of: ProblemOf) -> None:
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(30, 3000)).astype(np.float32)
     histories = [best_first(row)[:7] for row in scores]
@@ -82,7 +65,7 @@ def test_lists_of_many_items_equal_those_of_a_sort() -> None:
         assert items.tolist() == wanted[:20]
 
 
-def test_tied_items_have_the_same_chance_of_every_place() -> None:
+def test_tied_items_have_the_same_chance_of_every_place(problem_of: ProblemOf) -> None:
     scores = np.zeros((2000, 40), dtype=np.float32)
     scores[:, 5] = 1.0
 
@@ -96,7 +79,7 @@ def test_tied_items_have_the_same_chance_of_every_place() -> None:
         assert 17 < min(counts.values()) <= max(counts.values()) < 89
 
 
-def test_the_order_of_ties_depends_on_the_seed_and_not_on_the_batches() -> None:
+def test_the_order_of_ties_depends_on_the_seed_and_not_on_the_batches(problem_of: ProblemOf) -> None:
     scores = np.zeros((4, 50), dtype=np.float32)
     problem = problem_of([list[int]()] * 4)
 
@@ -108,7 +91,9 @@ def test_the_order_of_ties_depends_on_the_seed_and_not_on_the_batches() -> None:
 
 
 @pytest.mark.parametrize("n_items", [4, 100])
-def test_hidden_items_never_fill_a_list_even_if_all_else_scores_lowest(n_items: int) -> None:
+def test_hidden_items_never_fill_a_list_even_if_all_else_scores_lowest(
+    problem_of: ProblemOf, n_items: int
+) -> None:
     scores = np.full((1, n_items), -np.inf, dtype=np.float32)
     hidden = list(range(2, n_items))
 
@@ -117,22 +102,22 @@ def test_hidden_items_never_fill_a_list_even_if_all_else_scores_lowest(n_items: 
     assert sorted(found[0].tolist()) == [NOBODY, NOBODY, 0, 1]
 
 
-def test_nan_is_an_error_here_too() -> None:
+def test_nan_is_an_error_here_too(problem_of: ProblemOf) -> None:
     with pytest.raises(ScoresError, match="'mine': NaN for item 1 of query 0"):
         top_items(np.array([[0.0, np.nan]], dtype=np.float32), problem_of([[]]), k=1, seed=0, system="mine")
 
 
-def test_coverage_is_the_share_of_the_catalogue_that_anybody_is_shown() -> None:
+def test_coverage_is_the_share_of_the_catalogue_that_anybody_is_shown(past_of_one: PastOfOne) -> None:
     lists: IntArray = np.array([[0, 1], [1, 2], [2, NOBODY]])
 
-    found = beyond_accuracy(lists, past_of([0], 8), cutoffs=(1, 2))
+    found = beyond_accuracy(lists, past_of_one([0], 8), cutoffs=(1, 2))
 
     assert (found["coverage@1"], found["coverage@2"]) == (3 / 8, 3 / 8)
     assert set(found) == {"coverage@1", "coverage@2", "novelty@1", "novelty@2"}
 
 
-def test_novelty_is_the_mean_surprise_of_a_list() -> None:
-    past = past_of([0, 0, 0, 0, 1, 1, 2, 2], 4)
+def test_novelty_is_the_mean_surprise_of_a_list(past_of_one: PastOfOne) -> None:
+    past = past_of_one([0, 0, 0, 0, 1, 1, 2, 2], 4)
 
     found = beyond_accuracy(np.array([[0, 1], [2, 3], [3, NOBODY]]), past, cutoffs=(2,))
 
@@ -141,7 +126,7 @@ def test_novelty_is_the_mean_surprise_of_a_list() -> None:
     assert np.asarray(found["novelty@2"]).tolist() == [1.5, 2.5, 3.0]
 
 
-def test_diversity_is_the_mean_distance_of_all_pairs() -> None:
+def test_diversity_is_the_mean_distance_of_all_pairs(past_of_one: PastOfOne) -> None:
     rng = np.random.default_rng(2)
     vectors = rng.normal(size=(60, 5)).astype(np.float32)
     vectors[9] = 0.0  # nothing known: left out
@@ -150,7 +135,9 @@ def test_diversity_is_the_mean_distance_of_all_pairs() -> None:
     lists[1] = [1, 2, NOBODY, NOBODY, NOBODY, NOBODY]
     lists[2] = [1, 9, NOBODY, NOBODY, NOBODY, NOBODY]
 
-    found = np.asarray(beyond_accuracy(lists, past_of([0], 60), cutoffs=(6,), vectors=vectors)["diversity@6"])
+    found = np.asarray(
+        beyond_accuracy(lists, past_of_one([0], 60), cutoffs=(6,), vectors=vectors)["diversity@6"]
+    )
 
     for query in (0, 1, 3, 1099):
         known = [item for item in lists[query].tolist() if item not in (9, NOBODY)]

@@ -1,47 +1,29 @@
 """Answers fall into the buckets that their item's frequency and their user's history say."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from limner.evals.buckets import Bucket, buckets
-from limner.evals.dataset import Card, Events
+from limner.evals.dataset import Events
 from limner.evals.splits import Answers, Past, Problem, Queries
-from limner.records import Item
 
 FREQUENCY = (9, 7, 7, 4, 2, 1, 1, 1, 1, 1, 0)  # ten items were chosen, the last never
 
 
-def events_of(items: list[int]) -> Events:
-    return Events(
-        user=np.zeros(len(items), dtype=np.int64),
-        item=np.array(items, dtype=np.int64),
-        at=np.zeros(len(items), dtype=np.int64),
-        rating=np.full(len(items), np.nan, dtype=np.float32),
-    )
+@pytest.fixture(scope="module")
+def past(past_of_one: Callable[..., Past]) -> Past:
+    return past_of_one([item for item, times in enumerate(FREQUENCY) for _ in range(times)], 11)
 
 
 @pytest.fixture(scope="module")
-def past() -> Past:
-    chosen = [item for item, times in enumerate(FREQUENCY) for _ in range(times)]
-    card = Card(
-        name="invented",
-        source="",
-        terms="",
-        users=1,
-        items=11,
-        events=len(chosen),
-        clock="order",
-        text_by_model=False,
-    )
-    items = [Item(item_id=f"i{number}") for number in range(11)]
-    return Past(card=card, items=items, user_ids=["u"], events=events_of(chosen), as_of=None, seed=0)
-
-
-@pytest.fixture(scope="module")
-def problem() -> Problem:
+def problem(chosen: Callable[..., Events]) -> Problem:
     """Three queries with histories of 0, 4 and 5 events and answers [0, 10], [2, 3], [5]."""
     starts = np.array([0, 0, 4, 9])
-    queries = Queries(user=np.arange(3), as_of=np.ones(3, int), history=events_of([1] * 9), starts=starts)
+    queries = Queries(
+        user=np.arange(3), as_of=np.ones(3, int), history=chosen([1] * 9, [0] * 9), starts=starts
+    )
     answers = Answers(
         item=np.array([0, 10, 2, 3, 5]), rating=np.zeros(5, dtype=np.float32), starts=np.array([0, 2, 4, 5])
     )
@@ -78,13 +60,15 @@ def test_a_query_is_in_the_bucket_of_each_of_its_answers(past: Past, problem: Pr
 
 
 @pytest.mark.parametrize(("share", "head"), [(0.0, 1), (0.1, 1), (0.31, 4), (1.0, 10)])
-def test_the_head_is_a_share_of_the_chosen_items(past: Past, share: float, head: int) -> None:
+def test_the_head_is_a_share_of_the_chosen_items(
+    past: Past, chosen: Callable[..., Events], share: float, head: int
+) -> None:
     count = len(FREQUENCY)
     everything = Problem(
         queries=Queries(
             user=np.arange(count),
             as_of=np.ones(count, int),
-            history=events_of([]),
+            history=chosen([], []),
             starts=np.zeros(count + 1, int),
         ),
         answers=Answers(

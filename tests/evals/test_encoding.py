@@ -9,9 +9,9 @@ import pytest
 from limner import Item, Settings
 from limner.evals.encoding import BATCH, Encoding, key_of, label_of
 from limner.evals.vector_files import VectorFiles
-from limner.evals.waiting import wait_for
 from limner.evals.workspace import Workspace
 from limner.tools.embedder import FloatArray, HashingEmbedder
+from limner.tools.waiting import wait_for
 
 
 class Counting(HashingEmbedder):

@@ -51,6 +51,56 @@ def test_the_table_shows_value_and_n(ring: Path) -> None:
     assert "n=20" in ended.stdout
 
 
+def test_what_a_recommendation_takes_is_the_table_of_the_suite_cost(ring: Path) -> None:
+    ended = limner("cost", "--data", ring, "--system", "bigram", "--out", "results")
+
+    assert ended.exit_code == 0
+    rows = [
+        [cell.strip() for cell in line.strip("│┃ ").replace("┃", "│").split("│")]
+        for line in ended.stdout.splitlines()
+    ]
+    assert ["System", "For", "calls", "tokens", "seconds", "$", "ndcg@10"] in rows
+    told = {tuple(row[:2]): row[2:] for row in rows if row[0] == "bigram"}
+    assert [entry[0] for entry in told.values()] == ["0", "0"]  # calls
+    assert {entry[-1] for entry in told.values()} == {"1.000"}
+    user, item = told["bigram", "a user"][2], told["bigram", "a recommendation"][2]
+    assert float(user) == pytest.approx(
+        10 * float(item), rel=0.11
+    )  # ten are recommended; two digits are shown
+
+
+def test_fitted_weights_are_told_and_kept_with_the_result(ring: Path) -> None:
+    command = ("sequential", "--data", ring, "--system", "bigram + random", "--out", "results")
+
+    ended = limner(*command)
+
+    # Everybody steps on to the next item: the bigram is always right, and chance adds nothing.
+    assert "Weights, fitted on validation users" in ended.stdout
+    assert "bigram 1.00; random 0" in " ".join(ended.stdout.replace("│", " ").split())
+    [result] = document(limner(*command, "--json"))["results"]
+    assert {(each["part"], each["weight"]) for each in result["weights"]} == {
+        ("bigram", 1.0),
+        ("random", 0.0),
+    }
+    assert {(each["system"], each["bucket"]) for each in result["weights"]} == {("bigram + random", "all")}
+    assert limner("report", "results").exit_code == 0
+    assert "| bigram + random | all | bigram 1.00; random 0 |" in Path("results/report.md").read_text()
+
+
+def test_data_that_nobody_can_read_is_one_error_and_the_last_word(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    command = ("sequential", "--data", tmp_path / "empty", "--out", "results")
+
+    ended = limner(*command)
+    found = limner(*command, "--json", "--jobs", "2")
+
+    assert (ended.exit_code, found.exit_code, ended.stdout) == (1, 1, "")
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith("unknown_format: empty: ")
+    [error] = json.loads(found.stdout)["errors"]
+    assert (error["system"], error["data"], error["code"]) == (None, ["empty"], "unknown_format")
+
+
 def test_a_dry_run_tells_what_is_left_to_do_and_does_nothing(ring: Path, results: Path) -> None:
     before = sorted(results.iterdir())
     names = ("--system", "bigram", "--system", "seqknn")

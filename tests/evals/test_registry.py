@@ -191,9 +191,7 @@ def test_a_module_that_is_not_there_is_named(workspace: Workspace) -> None:
 def test_a_class_that_needs_more_than_it_is_given_is_explained(tmp_path: Path, workspace: Workspace) -> None:
     (tmp_path / "needy.py").write_text("class Needy:\n    def __init__(self, size: int) -> None: ...\n")
 
-    with pytest.raises(
-        SettingsError, match=r"cannot be made: .*missing 1 required positional argument: 'size'"
-    ):
+    with pytest.raises(SettingsError, match=r"cannot be made: missing a required argument: 'size'"):
         build(f"{tmp_path}/needy.py::Needy", workspace)
 
 

@@ -87,6 +87,8 @@ class Boom(Popularity):
 
     def __init__(self, step="fit"):
         self.step = step
+        if step == "__init__":
+            self.no_such_thing
 
     def fit(self, past):
         if self.step == "fit":
@@ -96,6 +98,11 @@ class Boom(Popularity):
     def tune(self, queries, answers):
         if self.step == "tune":
             queries.no_such_thing
+
+    def texts_seen(self, queries):
+        if self.step == "texts_seen":
+            queries.no_such_thing
+        return [""] * len(queries)
 
     def score(self, queries):
         if self.step == "score":
@@ -415,7 +422,7 @@ def test_ctrl_c_ends_a_run_of_several_processes_and_its_workers(ring: Path, tmp_
     assert [path.stem for path in tmp_path.glob("*.worker") if alive(int(path.stem))] == []
 
 
-@pytest.mark.parametrize("step", ["fit", "tune", "score"])
+@pytest.mark.parametrize("step", ["fit", "tune", "score", "texts_seen"])
 def test_an_exception_of_a_system_is_told_by_step_and_line_and_stops_no_other(
     run: Run, tmp_path: Path, step: str
 ) -> None:
@@ -432,6 +439,18 @@ def test_an_exception_of_a_system_is_told_by_step_and_line_and_stops_no_other(
     assert error.where == f"{tmp_path / 'mine.py'}:{line}"
     assert isinstance(error.__cause__, AttributeError)
     assert bigram.result is not None
+
+
+def test_a_constructor_that_raises_is_told_before_anything_runs(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(BOOM)
+    (tmp_path / "late.py").write_text("nothing.here")
+
+    with pytest.raises(
+        SystemFailedError, match=r"'mine.py::Boom' failed in `__init__` at .*mine\.py:10: Attrib"
+    ):
+        plan(replace(run, systems=("bigram", "mine.py::Boom:step=__init__")))
+    with pytest.raises(SystemFailedError, match=r"'late.py' failed in `import` at .*late\.py:1: NameError"):
+        plan(replace(run, systems=("late.py::Boom",)))
 
 
 def test_scores_that_are_no_array_are_told_as_the_systems_fault(run: Run, tmp_path: Path) -> None:

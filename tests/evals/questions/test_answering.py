@@ -11,14 +11,16 @@ from limner.errors import ModelUnavailableError
 from limner.evals.bench.loopback_server import LoopbackServer
 from limner.evals.questions.answering import Questioner, open_questioner
 from limner.evals.questions.choices import Choice, arrange
-from limner.evals.questions.grading import Answered, by_group, shares_of
-from limner.evals.questions.rating_questions import ShownScale, guess_ratings, scale_of
+from limner.evals.questions.grading import Answered, by_group
+from limner.evals.questions.rating_questions import guess_ratings, scale_of
 from limner.evals.workspace import Workspace
 from limner.records import Usage
 from limner.settings import BudgetSettings, ChatSettings, Settings
+from limner.tools.answer_shares import shares_of
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest, ChatResult
 from limner.tools.prompt import load_prompt
+from limner.tools.rating_levels import ShownScale
 from limner.tools.scripted import Script, Scripted, ScriptedChat
 
 NEXT = load_prompt("answer_next")

@@ -15,9 +15,10 @@ from limner.errors import UnknownFormatError
 from limner.evals.dataset import Card
 from limner.evals.report.html import as_html
 from limner.evals.report.markdown import as_markdown
+from limner.evals.report.plots import spread_ticks
 from limner.evals.report.report import Report, read_report, write_report
 from limner.evals.result_files import save_result
-from limner.evals.results import Cost, DataCard, Measured, Probe, Result, SystemCost
+from limner.evals.results import Cost, DataCard, Measured, Probe, Result, SystemCost, Weight
 from limner.evals.rows import rows_of
 from limner.records import Usage
 
@@ -37,7 +38,7 @@ def write(folder: Path, system: str, ndcg: list[float], **changes: Any) -> None:
         split="leave-one-out",
         users=users,
         per_query={"ndcg@10": np.array(ndcg), HEAD: head, **changes.pop("per_query", {})},
-        whole={"coverage@10": 0.125},
+        whole=changes.pop("whole", {"coverage@10": 0.125}),
     )
     card = Card(
         name="office",
@@ -79,7 +80,7 @@ def report(tmp_path: Path) -> Report:
 class Page(HTMLParser):
     """What a page is made of; a mistake in nesting fails."""
 
-    VOID = ("meta", "link", "br", "img", "hr")
+    VOID = ("meta", "link", "br", "wbr", "img", "hr")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -128,6 +129,84 @@ def test_parts_probes_cost_card_and_command_are_told(report: Report) -> None:
     assert "- a trap" in text
     assert "- office: (part of) the text was made by a language model." in text
     assert "INVALID" not in text
+
+
+def test_sections_stand_in_the_order_of_what_matters(tmp_path: Path) -> None:
+    for suite in ("cost", "profile", "qa", "rating", "transfer", "sequential"):
+        write(tmp_path, "one", [0.5], suite=suite, file=suite, key=suite)
+
+    suites = [section.place.suite for section in read_report(tmp_path).sections]
+
+    assert suites == ["sequential", "transfer", "rating", "qa", "profile", "cost"]
+
+
+def test_tables_stand_in_the_order_of_what_matters_with_their_pictures(report: Report) -> None:
+    wanted = ["Value, 95 %", "ndcg@10 by part", "Cost", "Probes for leaks", "Data"]
+    captions = re.findall(r"^\*\*(.+)\*\*$", as_markdown(report), flags=re.MULTILINE)
+    html = as_html(report)
+
+    assert [caption[: len(start)] for caption, start in zip(captions, wanted, strict=True)] == wanted
+    shown = re.findall(r"<caption>([^<]+)|<figcaption[^>]*>([^<]+)", html)
+    assert ["table" if table else "picture" for table, _ in shown] == [
+        *("table", "picture") * 3,
+        *("table", "table"),
+    ]
+
+
+def test_what_a_mixture_counts_is_a_table(tmp_path: Path) -> None:
+    weights = [
+        Weight(system="a + b", dataset="office", bucket=bucket, part=part, weight=weight)
+        for bucket, shares in {"up to 5": (1.0, 0.0), "over 5": (0.25, 0.75)}.items()
+        for part, weight in zip("ab", shares, strict=True)
+    ]
+    write(tmp_path, "a + b", [0.5, 0.0], weights=tuple(weights))
+
+    text = as_markdown(read_report(tmp_path))
+
+    assert "| a + b | up to 5 | a 1.00; b 0 |" in text
+    assert "| a + b | over 5 | a 0.25; b 0.75 |" in text
+
+
+def test_the_bill_comes_first_in_the_suite_cost(tmp_path: Path) -> None:
+    taken = {"calls": 3.0, "tokens": 1200.0, "seconds": 0.5, "dollars": 0.00125}
+    whole = {
+        f"{name} {unit}": value / share
+        for name, value in taken.items()
+        for unit, share in (("a user", 1), ("a recommendation", 10))
+    }
+    write(tmp_path, "one", [0.5], suite="cost", whole=whole)
+
+    lines = as_markdown(read_report(tmp_path)).splitlines()
+
+    first = lines.index("**What a user and a recommendation take**")
+    assert first < next(place for place, line in enumerate(lines) if line.startswith("**Value"))
+    assert lines[first + 4 : first + 6] == [
+        "| one | a user | 3 | 1,200 | .5 | .0013 | .5000 |",
+        "| one | a recommendation | .3 | 120 | .05 | .00013 | .5000 |",
+    ]
+
+
+def test_numbers_never_wrap_and_backticks_become_code(tmp_path: Path) -> None:
+    write(tmp_path, "one", [0.5, 0.0], notes=("give `--jobs 1` & <wait>",))
+
+    html = as_html(read_report(tmp_path))
+
+    assert "<li>give <code>--jobs 1</code> &amp; &lt;wait&gt;</li>" in html
+    assert re.search(r"<td>.2500 <small>\[.0000,\s.5000\] n=2</small></td>", html)
+    assert re.search(r"thead th, td \{ white-space: nowrap; \}", html)
+    assert "`" not in html
+
+
+def test_the_marks_of_a_logarithmic_axis_keep_apart() -> None:
+    figure = import_module("matplotlib.figure").Figure(figsize=(7.6, 3.4))
+    for low, high in ((6459.2, 13931.2), (0.15, 21_333.0), (2.0, 2.0), (1e-4, 1e5), (5.0, 90.0)):
+        axes = figure.subplots()
+        spread_ticks(axes, [low, high])
+        marks = [mark for mark in axes.get_xticks() if low / 1.6 <= mark <= high * 1.6]
+        places = np.log10(marks) / np.log10(2.56 * high / low)
+        assert 1 <= len(marks) <= 8
+        assert (np.diff(places) > 0.09).all()  # of the axis's width
+        figure.clear()
 
 
 def test_a_failed_probe_is_the_first_thing_said(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from limner.errors import SettingsError
+from limner.errors import SettingsError, SystemFailedError
 from limner.evals.bench.loopback_server import LoopbackServer, Reply
 from limner.evals.suite import Task
 from limner.evals.suites.profile import Profiles
@@ -67,6 +67,32 @@ def test_data_is_probed_and_options_are_checked(shop: Path, make_task: MakeTask)
     assert probes
     with pytest.raises(SettingsError, match="encodr"):
         Profiles().guard(make_task(shop, "profile", options={"encodr": "minilm"}))
+
+
+FAILING = """
+from limner import Usage
+
+class Failing:
+    name, usage = "failing", Usage()
+
+    def fit(self, past):
+        self.past = past
+
+    def score(self, queries):
+        return None
+
+    def profiles(self, queries):
+        return queries.no_such_thing
+"""
+
+
+def test_a_system_that_fails_to_draw_is_told_by_step_and_line(
+    shop: Path, tmp_path: Path, make_task: MakeTask
+) -> None:
+    (tmp_path / "mine.py").write_text(FAILING)
+
+    with pytest.raises(SystemFailedError, match=r"'failing' failed in `profiles` at .*mine\.py:14: Attrib"):
+        Profiles().measure(make_task(shop, f"{tmp_path}/mine.py::Failing"))
 
 
 def test_a_system_without_portraits_is_refused(shop: Path, make_task: MakeTask) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from limner.errors import SettingsError
+from limner.errors import SettingsError, SystemFailedError
 from limner.evals.bench.loopback_server import LoopbackServer
 from limner.evals.dataset import Events
 from limner.evals.splits import Answers, Problem, Queries
 from limner.evals.suite import Task
 from limner.evals.suites.rating import NoRatingsError, Rating, rated_targets
+from limner.evals.systems.raters import GlobalMean
 from limner.evals.workspace import RunBudget
 from limner.settings import BudgetSettings
 
@@ -44,6 +45,21 @@ def test_all_default_systems_answer_every_user(shop: Path, make_task: MakeTask) 
         [measured] = Rating().measure(make_task(shop, system))
         assert measured.system == system
         assert not np.isnan(measured.per_query["mae"]).any()
+
+
+@pytest.mark.parametrize("step", ["fit", "rate"])
+def test_a_rater_that_raises_is_told_by_step(
+    shop: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fails(*given: object) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(GlobalMean, step, fails)
+
+    with pytest.raises(
+        SystemFailedError, match=rf"'mean' failed in `{step}` at .*: ZeroDivisionError: by nothing"
+    ):
+        Rating().measure(make_task(shop, "mean"))
 
 
 async def test_a_judge_says_how_much_of_it_could_be_read(shop: Path, make_task: MakeTask) -> None:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from limner.evals.splits import Past, Queries
-from limner.evals.systems.bm25 import Bm25, Bm25Options, words_of
+from limner.evals.systems.bm25 import Bm25, Bm25Options
 from limner.records import Item
+from limner.tools.bm25 import words_of
 
 bm25s: Any = pytest.importorskip("bm25s")
 

@@ -82,7 +82,7 @@ def test_noise_gets_no_weight_and_is_not_asked_again(
 
     asked = noise.asked
     scores = system.score(queries)
-    assert system.chosen == {"weights": {"noise": 0.0, "signal": 1.0}}
+    assert system.shares == {"all": {"noise": 0.0, "signal": 1.0}}
     assert noise.asked == asked
     assert scores.shape == (200, N_ITEMS) and scores.dtype == np.float32
 

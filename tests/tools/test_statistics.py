@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from limner.evals.statistics import Values, holm, intervals, paired_test, percentile_interval, resampled_means
+from limner.tools.statistics import Values, holm, intervals, paired_test, percentile_interval, resampled_means
 
 
 def test_intervals_agree_with_those_of_scipy() -> None:

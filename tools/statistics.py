@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .dataset import IntArray
-
+IntArray = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 RESAMPLES = 2000

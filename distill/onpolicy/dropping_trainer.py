@@ -1,0 +1,103 @@
+"""TRL's GRPO, with groups of equal rewards left out as if they had never been drawn."""
+
+import math
+from typing import Any
+
+import torch
+from trl import GRPOTrainer
+
+_MEANS = ("grpo", "dr_grpo")
+"""Losses that are means over completions; the others are means over tokens."""
+
+
+class GroupDroppingTrainer(GRPOTrainer):
+    """Drops groups whose rewards tell nothing: no gradient, no KL, no share in the average.
+
+    TRL gives such a group advantage 0, but its KL still pulls and its completions still count in the average, so the
+    fewer groups tell something, the smaller the step. Here the average is over completions (or tokens) that have
+    a gradient; completions that were cut and masked do not count either.
+
+    It overrides `_calculate_rewards`, `_generate_and_score_completions` and `_compute_loss`, which are TRL's own
+    affair: hence the pinned minor version, and the tests.
+
+    Source:
+        BLUE drops groups of equal rewards; so does DAPO's dynamic sampling, https://arxiv.org/abs/2503.14476, eq. 11,
+        which draws new prompts in their place. Differs: the step is taken on the groups that are left.
+
+    Args:
+        equal_within: Groups whose rewards differ by no more are dropped.
+        kwargs: Those of `GRPOTrainer`.
+    """
+
+    def __init__(self, *, equal_within: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._equal_within = equal_within
+        self._graded = torch.zeros(0)
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return rewards of shape `(completions, rewards)`; a completion that lacks one others have has none."""
+        rewards = super()._calculate_rewards(*args, **kwargs)
+        groups = rewards.view(-1, self._group_size, rewards.shape[1])
+        lacking = groups.isnan() & ~groups.isnan().all(dim=1, keepdim=True)
+        groups = groups.masked_fill(lacking.any(dim=2, keepdim=True), torch.nan)
+        self._graded = groups.view_as(rewards)
+        return self._graded
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        batch = super()._generate_and_score_completions(inputs)
+        if not self.model.training:
+            return batch
+        weights = self.reward_weights.to(self._graded.device)
+        dropped = equal_groups(self._graded, weights, self._group_size, self._equal_within)
+        mask = batch["completion_mask"]
+        first = self.accelerator.process_index * len(mask)
+        own = dropped[first : first + len(mask)].to(mask.device)
+        mask = mask * (~own).to(mask.dtype)[:, None]
+        learning = self.accelerator.gather(mask.any(dim=1).sum()).sum()
+        batch["completion_mask"] = mask
+        batch["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
+        batch["learning_share"] = learning / float(len(dropped))
+        self._metrics["train"]["frac_groups_dropped"].append(float(dropped.float().mean()))
+        return batch
+
+    def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
+        loss: torch.Tensor = super()._compute_loss(model, inputs)
+        if self.model.training and self.loss_type in _MEANS and inputs["learning_share"] > 0:
+            return loss / inputs["learning_share"]
+        return loss
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log what there is: a mean over nothing, as of the ratios of dropped groups, is left out."""
+        gathered = self._metrics["train" if self.model.training else "eval"]
+        for name, values in list(gathered.items()):
+            if all(math.isnan(value) for value in values):
+                del gathered[name]
+        super().log(logs, *args, **kwargs)
+
+    @property
+    def _group_size(self) -> int:
+        return int(self.num_generations if self.model.training else self.num_generations_eval)
+
+
+def equal_groups(rewards: torch.Tensor, weights: torch.Tensor, size: int, within: float) -> torch.Tensor:
+    """Tell which completions belong to groups whose weighted rewards are equal, or that have none.
+
+    Args:
+        rewards: Shape `(N, R)`, NaN where a reward does not apply.
+        weights: Of the rewards, shape `(R,)`.
+        size: Completions a group; neighbours belong together.
+        within: Most that equal rewards may differ by.
+
+    Returns:
+        Booleans of shape `(N,)`.
+
+    Examples:
+        >>> rewards = torch.tensor([[0.5], [0.50001], [0.5], [0.6], [torch.nan], [1.0]])
+        >>> equal_groups(rewards, torch.ones(1), 2, 1e-4).tolist()
+        [True, True, False, False, True, True]
+    """
+    totals = (rewards * weights).nansum(dim=1).masked_fill(rewards.isnan().all(dim=1), torch.nan)
+    groups = totals.view(-1, size)
+    highest = groups.nan_to_num(nan=-torch.inf).amax(dim=1)
+    lowest = groups.nan_to_num(nan=torch.inf).amin(dim=1)
+    return (highest - lowest <= within).repeat_interleave(size)

@@ -1,0 +1,146 @@
+"""What is learned from and what is held back: moments of sequences, with what came next."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import TooFewLessonsError
+from ...tools.embedder import FloatArray
+from ...tools.lessons import IntArray, Lessons
+
+NOTHING = -1
+"""Fills up histories shorter than the window."""
+
+_FEWEST_USERS = 20
+
+
+class Moments(NamedTuple):
+    """Moments of sequences, each with its answer."""
+
+    newest: IntArray
+    """Items before the moment, newest first, filled up with `NOTHING`; shape `(M, window)`."""
+
+    answer: IntArray
+    """The item that came next, shape `(M,)`."""
+
+    def take(self, rows: IntArray) -> "Moments":
+        """Return some of them, in the order given."""
+        return Moments(self.newest[rows], self.answer[rows])
+
+    def __len__(self) -> int:  # a tuple's own length is that of its fields
+        return len(self.answer)
+
+
+class Spoken(NamedTuple):
+    """Portraits side by side, with the moments they were drawn at."""
+
+    moments: Moments
+    facets: FloatArray
+    """Frozen vectors, filled up with zeros, shape `(S, F, D)`."""
+
+    real: NDArray[np.bool_]
+    """Which of `facets` are there, shape `(S, F)`."""
+
+    def take(self, rows: IntArray) -> "Spoken":
+        """Return some of them, in the order given."""
+        return Spoken(self.moments.take(rows), self.facets[rows], self.real[rows])
+
+    def __len__(self) -> int:  # a tuple's own length is that of its fields
+        return len(self.moments)
+
+
+class Exam(NamedTuple):
+    """Held-back users: the last item of each is asked for."""
+
+    moments: Moments
+    histories: Sequence[IntArray]
+    """Everything before the answer: not to be ranked."""
+
+    spoken: Spoken
+    """Portraits of some of them at that very moment."""
+
+    spoken_histories: Sequence[IntArray]
+    """Everything before the answers of `spoken`."""
+
+
+class Course(NamedTuple):
+    """Lessons taken apart."""
+
+    moments: Moments
+    spoken: Spoken
+    exam: Exam
+
+
+def plan_course(lessons: Lessons, *, window: int, held: int, rng: np.random.Generator) -> Course:
+    """Hold some users back, and take everything else apart into moments.
+
+    Users with a portrait that can be asked about are held back first, a fifth of them at most.
+
+    Raises:
+        TooFewLessonsError: Fewer than 20 users have two items or more.
+    """
+    able = [place for place, items in enumerate(lessons.sequences) if len(items) >= 2]
+    if len(able) < _FEWEST_USERS:
+        raise TooFewLessonsError(len(able), _FEWEST_USERS)
+    sitters = {
+        each.sequence: each for each in lessons.sittings if each.cut < len(lessons.sequences[each.sequence])
+    }
+    asked_sitters = rng.permutation(sorted(sitters))[: max(0, min(held, len(sitters) // 5))].tolist()
+    others = rng.permutation(sorted(set(able) - sitters.keys())).tolist()
+    kept_back = [*asked_sitters, *others][: min(held, len(able) // 10)]
+    out = set(kept_back)
+    taught = [
+        (place, t) for place in able if place not in out for t in range(1, len(lessons.sequences[place]))
+    ]
+    last = [(place, len(lessons.sequences[place]) - 1) for place in kept_back]
+    told = [each for place, each in sitters.items() if place not in out]
+    asked = [sitters[place] for place in kept_back if place in sitters]
+    return Course(
+        moments=_moments(lessons, taught, window),
+        spoken=_spoken(
+            lessons,
+            [(each.sequence, t) for each in told for t in _next_of(lessons, each.sequence, each.cut)],
+            [each.facets for each in told for _ in _next_of(lessons, each.sequence, each.cut)],
+            window,
+        ),
+        exam=Exam(
+            _moments(lessons, last, window),
+            [lessons.sequences[place][:t] for place, t in last],
+            _spoken(
+                lessons,
+                [(each.sequence, each.cut) for each in asked],
+                [each.facets for each in asked],
+                window,
+            ),
+            [lessons.sequences[each.sequence][: each.cut] for each in asked],
+        ),
+    )
+
+
+def _next_of(lessons: Lessons, sequence: int, cut: int) -> range:
+    """Return the place of the one item that followed a portrait."""
+    return range(cut, min(cut + 1, len(lessons.sequences[sequence])))
+
+
+def _moments(lessons: Lessons, at: Sequence[tuple[int, int]], window: int) -> Moments:
+    newest = np.full((len(at), window), NOTHING, dtype=np.int64)
+    answer = np.zeros(len(at), dtype=np.int64)
+    for row, (place, t) in enumerate(at):
+        items = lessons.sequences[place][max(0, t - window) : t][::-1]
+        newest[row, : len(items)] = items
+        answer[row] = lessons.sequences[place][t]
+    return Moments(newest, answer)
+
+
+def _spoken(
+    lessons: Lessons, at: Sequence[tuple[int, int]], facets: Sequence[FloatArray], window: int
+) -> Spoken:
+    width = max((len(each) for each in facets), default=1)
+    table = np.zeros((len(at), width, lessons.items.shape[1]), dtype=np.float32)
+    real = np.zeros((len(at), width), dtype=np.bool_)
+    for row, each in enumerate(facets):
+        table[row, : len(each)] = each
+        real[row, : len(each)] = True
+    return Spoken(_moments(lessons, at, window), table, real)

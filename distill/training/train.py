@@ -1,0 +1,204 @@
+"""A training run: from a training set to an adapter in a folder."""
+
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...errors import MissingExtraError
+from .config import TrainingSettings
+from .curves import draw_curves
+from .interruption import Interruption
+from .plan import TrainingPlan, with_seconds
+from .prepared_run import Notice, PreparedRun, prepare_run
+from .quiet import quiet
+from .run_folder import (
+    ADAPTER,
+    CHECKPOINTS,
+    CURVES,
+    REPORT,
+    RUN,
+    RunRecord,
+    begin,
+    check_same,
+    check_unfinished,
+    installed,
+    last_checkpoint,
+    numbers,
+    peak_memory,
+    read_identity,
+    save_adapter,
+    write_whole,
+)
+from .run_report import as_html
+from .trainers import build_trainer, equip
+from .watching import Watch
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+    from ..rewards.bench import RewardBench
+    from .looking import Advance, Looking
+
+
+class TrainingResult(NamedTuple):
+    """What came of a run."""
+
+    folder: Path
+    """The run's."""
+
+    adapter: Path
+    """The trained adapter's."""
+
+    record: RunRecord
+    """What `run.json` says."""
+
+
+def dry_run(
+    settings: TrainingSettings,
+    *,
+    bench: "RewardBench | None" = None,
+    models_dir: Path | None = None,
+    notice: Notice = lambda _: None,
+) -> TrainingPlan:
+    """Count what a run would do and estimate its time; nothing is written.
+
+    Raises:
+        See `train`.
+    """
+    with _threads(settings.threads):
+        run = prepare_run(settings, models_dir, notice, bench)
+        notice("timing one batch")
+        return with_seconds(run.plan, settings, run.material, run.model)
+
+
+def train(
+    settings: TrainingSettings,
+    *,
+    watches: Sequence[Watch] = (),
+    bench: "RewardBench | None" = None,
+    models_dir: Path | None = None,
+    resume: bool = False,
+    notice: Notice = lambda _: None,
+    advance: "Advance" = lambda done, steps, words: None,
+) -> TrainingResult:
+    """Train an adapter.
+
+    Ctrl-C finishes and saves the step in hand before it ends the run. Whatever ends it, checkpoints stay,
+    and `adapter` and `run.json` appear whole or not at all.
+
+    Args:
+        settings: Everything that decides it.
+        watches: Look at the model, and may end the run.
+        bench: Grades the completions of `grpo`, and is open; see `distill.onpolicy.opening`.
+        models_dir: Folder that weights lie in; absent for the default of `Settings`.
+        resume: Go on from the newest checkpoint in `settings.out`, or from the beginning if it has none yet.
+        notice: Told in a few words what happens.
+        advance: Told how far it is.
+
+    Raises:
+        UnknownFormatError: There is no training set, or no run to resume.
+        EmptySplitError: No row is left to train on.
+        InputError: The base, the adapter to start from, or the folder of the run cannot be used.
+        SettingsError: A tracker is not installed, `grpo` has no `bench`, or the run to resume had other settings.
+        ExamChangedError: The store that grades is not the one the training set comes from.
+        WeightsError: The base's weights cannot be used.
+        MissingExtraError: The extra `train` is not installed.
+        KeyboardInterrupt: Ctrl-C, once the step in hand is saved.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    with _threads(settings.threads), Interruption(notice) as interruption:
+        run = prepare_run(settings, models_dir, notice, bench)
+        checkpoint = _open_folder(run, resume=resume, notice=notice)
+        trainer = build_trainer(run)
+        looking = equip(trainer, run, watches, interruption, advance)
+        with quiet():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if interruption.wanted:
+            notice(f"step {trainer.state.global_step} is saved in {settings.out / CHECKPOINTS}")
+            raise KeyboardInterrupt
+    record = _record(run, trainer, looking, checkpoint, started, time.perf_counter() - clock)
+    if trainer.is_world_process_zero():
+        save_adapter(run.model, settings.out / ADAPTER)
+        _write(record)
+    trainer.accelerator.wait_for_everyone()
+    return TrainingResult(settings.out, settings.out / ADAPTER, record)
+
+
+def _open_folder(run: PreparedRun, *, resume: bool, notice: Notice) -> Path | None:
+    """Make the run's folder, or find the checkpoint to go on from. The first process does it for all."""
+    accelerate: Any = import_module("accelerate")
+    out = run.settings.out
+    processes = accelerate.PartialState(cpu=run.settings.device == "cpu")
+    if not resume:
+        if processes.is_main_process:
+            begin(out, run.identity)
+        processes.wait_for_everyone()
+        return None
+    check_same(read_identity(out), run.identity)
+    check_unfinished(out, run.plan.steps)
+    with processes.main_process_first():
+        checkpoint = last_checkpoint(out)
+    notice(f"going on from {checkpoint.name}" if checkpoint else "no checkpoint yet: starting at step 0")
+    return checkpoint
+
+
+def _record(
+    run: PreparedRun,
+    trainer: "Trainer",
+    looking: "Looking",
+    checkpoint: Path | None,
+    started: datetime,
+    seconds: float,
+) -> RunRecord:
+    import torch
+
+    gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    return RunRecord(
+        identity=run.identity,
+        critic_version=run.critic_version,
+        plan=run.plan,
+        outcome="stopped" if looking.stop else "finished",
+        message=looking.stop,
+        steps=trainer.state.global_step,
+        resumed_from=int(checkpoint.name.partition("-")[2]) if checkpoint else None,
+        history=numbers(trainer.state.log_history),
+        started=started,
+        seconds=round(seconds, 1),
+        peak_memory=peak_memory(),
+        peak_gpu_memory=gpu,
+        device=trainer.args.device.type,
+        processes=trainer.accelerator.num_processes,
+        versions=installed(),
+    )
+
+
+def _write(record: RunRecord) -> None:
+    """Write what is drawn of a run, then its record, which says that all the rest is there."""
+    out = record.identity.settings.out
+    try:
+        picture = draw_curves(record.history)
+    except MissingExtraError:  # a picture is worth no run
+        picture = None
+    if picture is not None:
+        write_whole(out / CURVES, picture)
+    write_whole(out / REPORT, as_html(record, picture))
+    write_whole(out / RUN, record.model_dump_json(indent=2))
+
+
+@contextmanager
+def _threads(count: int) -> Generator[None]:
+    """Use so many CPU threads for a while; 0 leaves them as they are."""
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError("training", "train") from error
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

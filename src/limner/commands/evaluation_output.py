@@ -1,0 +1,92 @@
+"""What `limner eval SUITE` says: how each system ended, and the tables."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .common import err, out, print_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..evals.report.markdown import Table as Tabular
+    from ..evals.results import Result
+    from ..evals.runner import Done
+
+_NAME_WIDTH, _CELL_WIDTH = 26, 24
+"""Columns of text that a system's name and a value with its interval take in a table."""
+
+
+def tell(done: "Done") -> None:
+    """Say on standard error how one system ended."""
+    from ..evals.runner import UNFINISHED
+
+    data = [path.name for path in done.planned.task.data]
+    name = " ".join(data if done.of_data else [done.planned.task.system, "on", *data])
+    if done.error is not None:
+        err.print(f"[bold red]{done.error.code}[/]: ", end="")
+        err.print(f"{name}: {done.error}", markup=False, highlight=False, soft_wrap=True)
+    elif done.skipped:
+        err.print(
+            f"{name}: finished before, skipped", style="dim", markup=False, highlight=False, soft_wrap=True
+        )
+    if done.result and not done.result.complete:
+        err.print(f"INCOMPLETE: {name}: {UNFINISHED}", style="yellow", markup=False, soft_wrap=True)
+    if done.result and not done.result.valid:
+        failed = ", ".join(probe.name for probe in done.result.probes if not probe.passed)
+        err.print(f"INVALID: {name}: failed probes: {failed}", style="bold red", markup=False, soft_wrap=True)
+
+
+def print_results(results: "list[Result]", folder: Path, *, as_json: bool, failed: "list[Done]") -> None:
+    """Print what was measured: tables, or one JSON document with what went wrong."""
+    from ..evals.report.markdown import tables
+    from ..evals.report.report import BILLED, sections_of, unmeasured
+
+    if as_json:
+        errors = [
+            {
+                "system": None if each.of_data else each.planned.task.system,
+                "data": [path.name for path in each.planned.task.data],
+                "code": each.error.code,
+                "message": str(each.error),
+            }
+            for each in failed
+            if each.error
+        ]
+        return print_json(
+            {
+                "results": [result.model_dump(mode="json") for result in results],
+                "errors": errors,
+                "out": str(folder),
+            }
+        )
+    for section in sections_of(results):
+        headline = "bill" if section.place.suite == BILLED else "metrics"
+        for table in tables(section):
+            if table.about in (headline, "weights"):
+                title = section.place.title if table.about == headline else table.caption
+                out.print(_drawn(table, title))
+    for note in unmeasured(results):
+        out.print(note, markup=False, highlight=False, soft_wrap=True)
+    if not results:
+        return
+    out.print(
+        f"results in {folder}; `limner eval report {folder}` makes pages of them",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _drawn(table: "Tabular", title: str) -> "Table":
+    """Draw a table for the terminal, with as many measured columns as it has room for; names fold, numbers never."""
+    from rich.table import Table
+
+    from ..evals.report.markdown import MEASURED
+
+    measured = table.about in MEASURED
+    shown = 1 + max(1, (out.width - _NAME_WIDTH) // _CELL_WIDTH) if measured else len(table.head)
+    drawn = Table(title=title, title_justify="left")
+    for place, head in enumerate(table.head[:shown]):
+        drawn.add_column(head, overflow="fold", no_wrap=place > 0 and table.about != "weights")
+    for line in table.lines:
+        drawn.add_row(*(cell.replace(" n=", "\nn=") for cell in line[:shown]))
+    return drawn
