@@ -1,6 +1,7 @@
 """Rewards in the signatures of TRL, verl and OpenRLHF."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,9 @@ from ...errors import InputError
 from .bench import RewardBench
 from .exercise import META, Exercise
 from .reward import Terms
+
+_END = re.compile(r"(?:\s*(?:<\|[^<>|]*\|>|</s>))+\s*$")
+"""Special tokens at the end of a completion, which OpenRLHF leaves in."""
 
 TrlReward = Callable[..., Awaitable[list[float | None]]]
 """`async f(prompts, completions, **columns) -> rewards`, `None` where the reward does not apply."""
@@ -99,7 +103,9 @@ def openrlhf_reward(bench: RewardBench) -> Callable[..., dict[str, Any]]:
         for label in labels:
             told = _told(json.loads(label))
             exercises.append(Exercise.read(told["user_id"], told["prompt"], told))
-        texts = [query.removeprefix(prompt) for query, prompt in zip(queries, prompts, strict=True)]
+        texts = [
+            _END.sub("", query.removeprefix(prompt)) for query, prompt in zip(queries, prompts, strict=True)
+        ]
         bounds, scored = bench.bounds, bench.score_many(exercises, texts)
         totals = [terms.get("total", bounds.low) for terms in scored]
         return {

@@ -1,8 +1,9 @@
 """Rewards for trainers, which are plain code with threads: a store that is open in an event loop of its own."""
 
 import asyncio
+import atexit
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -69,6 +70,17 @@ class RewardBench:
         """Close the store."""
         self._portal = self._scorer = None
         self._stack.close()
+
+    def keep_open(self) -> Self:
+        """Open until the program ends, for modules whose functions others call."""
+        opened = self.__enter__()
+
+        def close() -> None:
+            with suppress(RuntimeError):  # what waits for threads may find them gone
+                self.__exit__()
+
+        atexit.register(close)
+        return opened
 
     @property
     def critic_version(self) -> str:

@@ -14,7 +14,7 @@ from limner.errors import SpaceFileError, WrongSpaceError
 from limner.tools.embedder import FloatArray
 from limner.tools.space import ENCODERS_OWN, Side, Space, load_space, open_space, save_space
 
-VECTORS: FloatArray = np.float32([[0.6, 0.8], [1.0, 0.0]])
+VECTORS: FloatArray = np.array([[0.6, 0.8], [1.0, 0.0]], dtype=np.float32)
 
 
 def swapped(**changes: Any) -> Space:
@@ -110,6 +110,14 @@ def _rewrite(path: Path, name: str, change: Callable[[bytes], bytes]) -> None:
             archive.writestr(each, content)
 
 
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
+def _overwrite(path: Path) -> None:
+    path.write_text("hello")
+
+
 def _other_weight(path: Path) -> None:
     _rewrite(path, "user_weights.npy", lambda content: content[:-2] + b"\x00\x3c")
 
@@ -129,11 +137,11 @@ def _newer(path: Path) -> None:
         (_other_weight, "is damaged"),
         (_other_decay, "is damaged"),
         (_newer, "has format 99"),
-        (Path.unlink, "cannot be read"),
-        (lambda path: path.write_text("hello"), "cannot be read"),
+        (_remove, "cannot be read"),
+        (_overwrite, "cannot be read"),
     ],
 )
-def test_a_harmed_file_is_refused_by_name(harm: Callable[[Path], Any], said: str, tmp_path: Path) -> None:
+def test_a_harmed_file_is_refused_by_name(harm: Callable[[Path], None], said: str, tmp_path: Path) -> None:
     path = tmp_path / "a.space"
     save_space(swapped(), path)
     harm(path)

@@ -17,8 +17,9 @@ from .distill_embed import embed
 from .distill_eval import evaluate
 from .distill_explore import explore, stock
 from .distill_export import export
-from .distill_train import train
 from .distill_promote import promote
+from .distill_rollout_files import rollout_files
+from .distill_train import train
 
 if TYPE_CHECKING:
     from ..distill.log.manifest import Manifest, Recipe
@@ -44,6 +45,7 @@ app.command("eval")(evaluate)
 app.command("promote")(promote)
 app.command("export")(export)
 app.command("train")(train)
+app.command("rollout-files")(rollout_files)
 
 
 @app.command("prepare")

@@ -36,8 +36,9 @@ class Table:
 
 
 def portrait(*likes: str, dislikes: Sequence[str] = ()) -> Reading:
-    told: list[tuple[str, Polarity]] = [(text, "like") for text in likes]
-    told += [(text, "dislike") for text in dislikes]
+    told: list[tuple[str, Polarity]] = []
+    told.extend((text, "like") for text in likes)
+    told.extend((text, "dislike") for text in dislikes)
     return Reading({}, tuple(Facet(name="f", text=text, polarity=polarity) for text, polarity in told))
 
 

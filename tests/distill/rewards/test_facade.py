@@ -136,7 +136,7 @@ def test_openrlhf_gets_tensors_with_scores_between_0_and_1(open_world: Any, rows
     pytest.importorskip("torch", reason="the extra `train` is not installed")
     labels = [Exercise.of(row).model_dump_json() for row in rows]
     prompts = ["<user>Describe.<assistant>", "<user>Who?<assistant>"]
-    queries = [prompts[0] + GARDEN, prompts[1] + BROKEN]
+    queries = [prompts[0] + GARDEN + "<|im_end|>\n<|endoftext|>", prompts[1] + BROKEN]
     with RewardBench(open_world(), WEIGHTS, OPTIONS) as bench:
         found = openrlhf_reward(bench)(queries, prompts, labels)
         direct = bench.score_many([Exercise.of(row) for row in rows], [GARDEN, BROKEN])

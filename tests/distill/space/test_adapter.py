@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from limner.distill.space.adapter import excluded, join, pool_late, teach, teach_adapter
 from limner.distill.space.questions import Moments
 from limner.distill.space.settings import TeachSettings
 from limner.errors import TooFewLessonsError
 from limner.evals.pooling import share_late
+from limner.tools.embedder import FloatArray
 from limner.tools.late_interaction import score_items
 from limner.tools.lessons import Lessons, Sitting
 from limner.tools.space import Space
@@ -18,8 +20,9 @@ ITEMS, DIMENSION = 60, 12
 QUICK = TeachSettings(steps=120, batch=64, portraits=16, negatives=32, look=40, held=40, rate=1e-2)
 
 
-def unit(matrix: np.ndarray) -> np.ndarray:
-    return (matrix / np.linalg.norm(matrix, axis=-1, keepdims=True)).astype(np.float32)
+def unit(matrix: NDArray[np.float64]) -> FloatArray:
+    found: FloatArray = (matrix / np.linalg.norm(matrix, axis=-1, keepdims=True)).astype(np.float32)
+    return found
 
 
 def lessons(*, users: int = 300, portraits: bool = False) -> Lessons:
@@ -53,7 +56,7 @@ def test_portraits_are_pooled_as_everywhere_else() -> None:
 
 
 def test_history_and_portrait_are_joined_as_in_the_harness() -> None:
-    one, two = np.float32([[0.3, -0.2]]), np.float32([[0.1, 0.4]])
+    one, two = np.array([[0.3, -0.2]], dtype=np.float32), np.array([[0.1, 0.4]], dtype=np.float32)
 
     found = join(torch.from_numpy(one), torch.from_numpy(two), torch.tensor(0.3), torch.tensor(0.05)).numpy()
 

@@ -44,7 +44,7 @@ def test_a_history_is_its_decayed_mean_at_unit_length() -> None:
 
 
 def test_ties_share_their_places_and_the_history_takes_none() -> None:
-    scores = np.float32([[0.9, 0.5, 0.5, 0.5, 0.1]])
+    scores = np.array([[0.9, 0.5, 0.5, 0.5, 0.1]], dtype=np.float32)
 
     # Item 0 is in the history; of the three equal ones two tie with the answer: 1 + 2 / 2.
     assert ranks_of(scores, np.array([1]), [np.array([0])]).tolist() == [2.0]
