@@ -4,6 +4,7 @@ A space is taught from the past alone, so it knows nothing of any question; and 
 taught on one catalogue answers about another.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,9 @@ from .workspace import Workspace
 
 FIT = "fit"
 """Value of the option `space` that teaches one."""
+
+_FEWEST = 3
+"""Items before a portrait."""
 
 Portrayed = Callable[[Past, Sequence[tuple[int, int]]], Sequence[FloatArray]]
 """Takes users with the place in their sequence before which to draw them; returns vectors of facets, or none."""
@@ -127,9 +131,9 @@ def seat(past: Past, sitters: int, portrayed: Portrayed) -> list[Sitting]:
     """
     starts = np.searchsorted(past.events.user, np.arange(len(past.user_ids) + 1))
     able = np.flatnonzero(np.diff(starts) > _FEWEST)
-    chosen = np.random.default_rng(past.seed).permutation(able)[:sitters]
-    cuts = [int(_moment_start(past, int(starts[user]), int(starts[user + 1]))) for user in chosen]
-    wanted = [(int(user), cut) for user, cut in zip(chosen.tolist(), cuts, strict=True) if cut >= _FEWEST]
+    chosen: list[int] = np.random.default_rng(past.seed).permutation(able)[:sitters].tolist()
+    cuts = [_moment_start(past, int(starts[user]), int(starts[user + 1])) for user in chosen]
+    wanted = [(user, cut) for user, cut in zip(chosen, cuts, strict=True) if cut >= _FEWEST]
     return [
         Sitting(user, cut, facets)
         for (user, cut), facets in zip(wanted, portrayed(past, wanted), strict=True)
@@ -137,11 +141,7 @@ def seat(past: Past, sitters: int, portrayed: Portrayed) -> list[Sitting]:
     ]
 
 
-_FEWEST = 3
-"""Items before a portrait."""
-
-
 def _moment_start(past: Past, start: int, end: int) -> int:
     """Return the place in a sequence of the first event at the moment of its last: nothing of it was before."""
-    at = past.events.at[start:end]
-    return int(np.searchsorted(at, at[-1]))
+    at: list[int] = past.events.at[start:end].tolist()
+    return bisect_left(at, at[-1])

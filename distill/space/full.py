@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from pydantic import PositiveFloat, PositiveInt
 
 from ...errors import InputError, MissingExtraError, TooFewLessonsError
 from ...records import Record
@@ -24,6 +25,8 @@ Torch = Any
 """Modules and tensors of an optional library."""
 
 log = logging.getLogger("limner")
+
+_TOLD_EVERY = 20
 
 
 class Reading(NamedTuple):
@@ -42,22 +45,22 @@ class Reading(NamedTuple):
 class TuneSettings(Record):
     """Size and course of the tuning."""
 
-    steps: int = 200
+    steps: PositiveInt = 200
     """Steps of AdamW."""
 
-    batch: int = 64
+    batch: PositiveInt = 64
     """Queries a step; the answers of all are negatives of each."""
 
-    rate: float = 2e-5
+    rate: PositiveFloat = 2e-5
     """Learning rate, after a warm-up over a tenth of the steps."""
 
-    temperature: float = 0.05
+    temperature: PositiveFloat = 0.05
     """Of the loss, in cosine units."""
 
-    tokens: int = 96
+    tokens: PositiveInt = 96
     """Tokens of a text that are read; the rest is cut off."""
 
-    threads: int = 1
+    threads: PositiveInt = 1
     """Threads of PyTorch meanwhile."""
 
 
@@ -101,33 +104,46 @@ def tune_encoder(
         raise InputError(f"{out} is not empty; name a new folder")
     if len(readings) < 2 * chosen.batch:
         raise TooFewLessonsError(len(readings), 2 * chosen.batch)
-    torch: Any = import_module("torch")
     started = time.monotonic()
     with one_torch(chosen.threads, seed):
         encoder: Any = import_module("sentence_transformers").SentenceTransformer(str(model), device="cpu")
         encoder.max_seq_length = min(chosen.tokens, encoder.max_seq_length or chosen.tokens)
-        optimizer = torch.optim.AdamW(encoder.parameters(), lr=chosen.rate)
-        warm = max(1, chosen.steps // 10)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warm))
-        encoder.train()
-        rng, losses = np.random.default_rng(seed), list[float]()
-        for step in range(1, chosen.steps + 1):
-            rows = rng.choice(len(readings), size=chosen.batch, replace=False).tolist()
-            loss = contrast(encoder, [readings[row] for row in rows], temperature=chosen.temperature)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
-            if step % 20 == 0 or step == chosen.steps:
-                mean = float(np.mean(losses[-20:]))
-                notice(
-                    f"tuning an encoder: step {step} of {chosen.steps}, loss {mean:.3f}, "
-                    f"{time.monotonic() - started:.0f} s"
-                )
-        encoder.eval()
+        losses = _run(encoder, readings, chosen, seed, notice)
         _save(encoder, out)
     return Tuned(losses, time.monotonic() - started)
+
+
+def _run(
+    encoder: Torch,
+    readings: Sequence[Reading],
+    chosen: TuneSettings,
+    seed: int,
+    notice: Callable[[str], None],
+) -> list[float]:
+    """Take all steps; returns the loss of each."""
+    torch: Any = import_module("torch")
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=chosen.rate)
+    warm, losses = max(1, chosen.steps // 10), list[float]()
+
+    def pace(step: int) -> float:
+        return min(1.0, (step + 1) / warm)
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, pace)
+    rng = np.random.default_rng(seed)
+    encoder.train()
+    for step in range(1, chosen.steps + 1):
+        rows: list[int] = rng.choice(len(readings), size=chosen.batch, replace=False).tolist()
+        loss = contrast(encoder, [readings[row] for row in rows], temperature=chosen.temperature)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(float(loss.detach()))
+        if step % _TOLD_EVERY == 0 or step == chosen.steps:
+            mean = float(np.mean(losses[-_TOLD_EVERY:]))
+            notice(f"tuning an encoder: step {step} of {chosen.steps}, loss {mean:.3f}")
+    encoder.eval()
+    return losses
 
 
 def contrast(encoder: Torch, readings: Sequence[Reading], *, temperature: float) -> Torch:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ...errors import TooFewLessonsError
 from ...tools.embedder import FloatArray
-from ...tools.lessons import IntArray, Lessons
+from ...tools.lessons import IntArray, Lessons, Sitting
 
 NOTHING = -1
 """Fills up histories shorter than the window."""
@@ -87,41 +87,27 @@ def plan_course(lessons: Lessons, *, window: int, held: int, rng: np.random.Gene
     sitters = {
         each.sequence: each for each in lessons.sittings if each.cut < len(lessons.sequences[each.sequence])
     }
-    asked_sitters = rng.permutation(sorted(sitters))[: max(0, min(held, len(sitters) // 5))].tolist()
-    others = rng.permutation(sorted(set(able) - sitters.keys())).tolist()
-    kept_back = [*asked_sitters, *others][: min(held, len(able) // 10)]
-    out = set(kept_back)
-    taught = [
-        (place, t) for place in able if place not in out for t in range(1, len(lessons.sequences[place]))
-    ]
-    last = [(place, len(lessons.sequences[place]) - 1) for place in kept_back]
-    told = [each for place, each in sitters.items() if place not in out]
-    asked = [sitters[place] for place in kept_back if place in sitters]
+    seated: list[int] = rng.permutation(sorted(sitters))[: min(held, len(sitters) // 5)].tolist()
+    others: list[int] = rng.permutation(sorted(set(able) - sitters.keys())).tolist()
+    examined = [*seated, *others][: min(held, len(able) // 10)]
+    taught = sorted(set(able) - set(examined))
+    last = [(place, len(lessons.sequences[place]) - 1) for place in examined]
     return Course(
-        moments=_moments(lessons, taught, window),
-        spoken=_spoken(
-            lessons,
-            [(each.sequence, t) for each in told for t in _next_of(lessons, each.sequence, each.cut)],
-            [each.facets for each in told for _ in _next_of(lessons, each.sequence, each.cut)],
-            window,
+        moments=_moments(
+            lessons, [(place, t) for place in taught for t in range(1, len(lessons.sequences[place]))], window
         ),
-        exam=Exam(
-            _moments(lessons, last, window),
-            [lessons.sequences[place][:t] for place, t in last],
-            _spoken(
-                lessons,
-                [(each.sequence, each.cut) for each in asked],
-                [each.facets for each in asked],
-                window,
-            ),
-            [lessons.sequences[each.sequence][: each.cut] for each in asked],
-        ),
+        spoken=_spoken(lessons, [sitters[place] for place in taught if place in sitters], window),
+        exam=_exam(lessons, last, [sitters[place] for place in examined if place in sitters], window),
     )
 
 
-def _next_of(lessons: Lessons, sequence: int, cut: int) -> range:
-    """Return the place of the one item that followed a portrait."""
-    return range(cut, min(cut + 1, len(lessons.sequences[sequence])))
+def _exam(lessons: Lessons, last: Sequence[tuple[int, int]], asked: Sequence[Sitting], window: int) -> Exam:
+    return Exam(
+        moments=_moments(lessons, last, window),
+        histories=[lessons.sequences[place][:t] for place, t in last],
+        spoken=_spoken(lessons, asked, window),
+        spoken_histories=[lessons.sequences[each.sequence][: each.cut] for each in asked],
+    )
 
 
 def _moments(lessons: Lessons, at: Sequence[tuple[int, int]], window: int) -> Moments:
@@ -134,13 +120,13 @@ def _moments(lessons: Lessons, at: Sequence[tuple[int, int]], window: int) -> Mo
     return Moments(newest, answer)
 
 
-def _spoken(
-    lessons: Lessons, at: Sequence[tuple[int, int]], facets: Sequence[FloatArray], window: int
-) -> Spoken:
-    width = max((len(each) for each in facets), default=1)
-    table = np.zeros((len(at), width, lessons.items.shape[1]), dtype=np.float32)
-    real = np.zeros((len(at), width), dtype=np.bool_)
-    for row, each in enumerate(facets):
-        table[row, : len(each)] = each
-        real[row, : len(each)] = True
+def _spoken(lessons: Lessons, sittings: Sequence[Sitting], window: int) -> Spoken:
+    """Put portraits side by side; what came right behind each is its answer."""
+    width = max((len(each.facets) for each in sittings), default=1)
+    table = np.zeros((len(sittings), width, lessons.items.shape[1]), dtype=np.float32)
+    real = np.zeros((len(sittings), width), dtype=np.bool_)
+    for row, each in enumerate(sittings):
+        table[row, : len(each.facets)] = each.facets
+        real[row, : len(each.facets)] = True
+    at = [(each.sequence, each.cut) for each in sittings]
     return Spoken(_moments(lessons, at, window), table, real)

@@ -50,10 +50,12 @@ def examine(
 
 def recent_vectors(newest: IntArray, items: FloatArray, decay: float) -> FloatArray:
     """Return the decayed mean of each history's newest items at unit length, shape `(M, D)`."""
-    weights = (newest != NOTHING) * decay ** np.arange(newest.shape[1])
-    mean = np.einsum("mw,mwd->md", weights.astype(np.float32), items[np.maximum(newest, 0)])
-    unit: FloatArray = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
-    return unit.astype(np.float32)
+    weights: FloatArray = ((newest != NOTHING) * decay ** np.arange(newest.shape[1])).astype(np.float32)
+    mean = np.einsum("mw,mwd->md", weights, items[np.maximum(newest, 0)])
+    unit: FloatArray = (mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)).astype(
+        np.float32
+    )
+    return unit
 
 
 def ranks_of(scores: FloatArray, answers: IntArray, histories: Sequence[IntArray]) -> NDArray[np.float64]:

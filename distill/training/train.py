@@ -56,13 +56,24 @@ class TrainingResult(NamedTuple):
     record: RunRecord
     """What `run.json` says."""
 
+    speaks: bool
+    """Whether this process, of all that trained together, is the one to tell of it."""
+
+
+def _say_nothing(line: str) -> None:
+    """Take a notice that another process gives."""
+
+
+def _show_nothing(done: int, steps: int, words: str) -> None:
+    """Take progress that another process shows."""
+
 
 def dry_run(
     settings: TrainingSettings,
     *,
     bench: "RewardBench | None" = None,
     models_dir: Path | None = None,
-    notice: Notice = lambda _: None,
+    notice: Notice = _say_nothing,
 ) -> TrainingPlan:
     """Count what a run would do and estimate its time; nothing is written.
 
@@ -82,8 +93,8 @@ def train(
     bench: "RewardBench | None" = None,
     models_dir: Path | None = None,
     resume: bool = False,
-    notice: Notice = lambda _: None,
-    advance: "Advance" = lambda done, steps, words: None,
+    notice: Notice = _say_nothing,
+    advance: "Advance" = _show_nothing,
 ) -> TrainingResult:
     """Train an adapter.
 
@@ -110,6 +121,8 @@ def train(
         KeyboardInterrupt: Ctrl-C, once the step in hand is saved.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
+    if not _processes(settings).is_main_process:
+        notice, advance = _say_nothing, _show_nothing
     with _threads(settings.threads), Interruption(notice) as interruption:
         run = prepare_run(settings, models_dir, notice, bench)
         checkpoint = _open_folder(run, resume=resume, notice=notice)
@@ -125,14 +138,21 @@ def train(
         save_adapter(run.model, settings.out / ADAPTER)
         _write(record)
     trainer.accelerator.wait_for_everyone()
-    return TrainingResult(settings.out, settings.out / ADAPTER, record)
+    return TrainingResult(settings.out, settings.out / ADAPTER, record, trainer.is_world_process_zero())
+
+
+def _processes(settings: TrainingSettings) -> Any:
+    """Return what accelerate knows of the processes that train together."""
+    try:
+        accelerate: Any = import_module("accelerate")
+    except ImportError as error:
+        raise MissingExtraError("training", "train") from error
+    return accelerate.PartialState(cpu=settings.device == "cpu")
 
 
 def _open_folder(run: PreparedRun, *, resume: bool, notice: Notice) -> Path | None:
     """Make the run's folder, or find the checkpoint to go on from. The first process does it for all."""
-    accelerate: Any = import_module("accelerate")
-    out = run.settings.out
-    processes = accelerate.PartialState(cpu=run.settings.device == "cpu")
+    out, processes = run.settings.out, _processes(run.settings)
     if not resume:
         if processes.is_main_process:
             begin(out, run.identity)

@@ -79,6 +79,7 @@ def trainer_arguments(settings: TrainingSettings) -> dict[str, Any]:
         "per_device_train_batch_size": settings.batch,
         "gradient_accumulation_steps": settings.accumulation,
         "average_tokens_across_devices": True,
+        "ddp_find_unused_parameters": False,  # an adapter has none
         _checkpointing(): settings.gradient_checkpointing,
         "learning_rate": settings.peak_rate,
         "lr_scheduler_type": "constant_with_warmup" if settings.schedule == "constant" else settings.schedule,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -197,10 +197,11 @@ def _show(found: dict[str, Any], as_json: bool) -> None:
 
     table = Table(show_header=False)
     for name, value in found.items():
-        shown = (
-            ", ".join(f"{kind} {one:.4f}" for kind, one in value.items())
-            if isinstance(value, dict)
-            else value
-        )
-        table.add_row(name, f"{shown:,}" if isinstance(shown, int) else str(shown))
+        table.add_row(name, _words(value))
     out.print(table)
+
+
+def _words(value: Any) -> str:  # what goes out as JSON
+    if isinstance(value, dict):
+        return ", ".join(f"{kind} {one:.4f}" for kind, one in cast("dict[str, float]", value).items())
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -194,7 +194,7 @@ def _run(
         if dry_run:
             plan = count(settings, bench=bench, models_dir=models_dir, notice=bar.notice)
         else:
-            record = start(
+            result = start(
                 settings,
                 watches=watching,
                 bench=bench,
@@ -202,10 +202,11 @@ def _run(
                 resume=resume,
                 notice=bar.notice,
                 advance=bar.advance,
-            ).record
+            )
     if dry_run:
         return print_json(plan.model_dump(mode="json")) if as_json else _show_plan(plan)
-    return print_json(record.model_dump(mode="json")) if as_json else _show_run(record)
+    if result.speaks:
+        return print_json(result.record.model_dump(mode="json")) if as_json else _show_run(result.record)
 
 
 @contextmanager
