@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from ..errors import WeightsError
 from ..records import Moment, Record
+from ..settings import Settings
 
 PROMOTED = "promoted.json"
 """File name in the models folder."""
@@ -52,6 +53,18 @@ def read_promotion(models_dir: Path) -> Promotion | None:
         return Promotion.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise WeightsError(f"{path} is no promotion ({error}); remove it, or promote again") from error
+
+
+def with_promoted(settings: Settings) -> Settings:
+    """Return settings whose model is the promoted profiler, if they were not told which model to use.
+
+    Raises:
+        WeightsError: The record of the promotion cannot be read.
+    """
+    if "model" in settings.model_fields_set:
+        return settings
+    promotion = read_promotion(settings.models_dir)
+    return settings.model_copy(update={"model": promotion.name}) if promotion else settings
 
 
 def write_promotion(models_dir: Path, promotion: Promotion) -> Path:

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import torch
-from trl import GRPOTrainer
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 _MEANS = ("grpo", "dr_grpo")
 """Losses that are means over completions; the others are means over tokens."""
@@ -45,7 +45,7 @@ class GroupDroppingTrainer(GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         batch = super()._generate_and_score_completions(inputs)
-        if not self.model.training:
+        if not self._learns:
             return batch
         weights = self.reward_weights.to(self._graded.device)
         dropped = equal_groups(self._graded, weights, self._group_size, self._equal_within)
@@ -61,22 +61,31 @@ class GroupDroppingTrainer(GRPOTrainer):
         return batch
 
     def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
-        loss: torch.Tensor = super()._compute_loss(model, inputs)
-        if self.model.training and self.loss_type in _MEANS and inputs["learning_share"] > 0:
-            return loss / inputs["learning_share"]
+        compute: Any = super()._compute_loss
+        loss: torch.Tensor = compute(model, inputs)
+        if self._learns and self.loss_type in _MEANS and inputs["learning_share"] > 0:
+            share: torch.Tensor = inputs["learning_share"]
+            loss = loss / share
         return loss
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log what there is: a mean over nothing, as of the ratios of dropped groups, is left out."""
-        gathered = self._metrics["train" if self.model.training else "eval"]
+        gathered = self._metrics["train" if self._learns else "eval"]
         for name, values in list(gathered.items()):
             if all(math.isnan(value) for value in values):
                 del gathered[name]
         super().log(logs, *args, **kwargs)
 
     @property
+    def _learns(self) -> bool:
+        """Whether a training step is under way, as TRL tells it."""
+        model: Any = self.model
+        return bool(model.training)
+
+    @property
     def _group_size(self) -> int:
-        return int(self.num_generations if self.model.training else self.num_generations_eval)
+        size: Any = self.num_generations if self._learns else self.num_generations_eval
+        return int(size)
 
 
 def equal_groups(rewards: torch.Tensor, weights: torch.Tensor, size: int, within: float) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """On-policy GRPO on TRL, as BLUE trains its profiler."""
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ...errors import MissingExtraError, SettingsError
@@ -40,9 +41,8 @@ def grpo_trainer(
         MissingExtraError: The extra `train` is not installed.
     """
     try:
-        from datasets import Dataset
-        from trl import GRPOConfig
-
+        tables: Any = import_module("datasets")
+        trl: Any = import_module("trl")
         from .dropping_trainer import GroupDroppingTrainer
     except ImportError as error:
         raise MissingExtraError("`grpo`", "train") from error
@@ -51,13 +51,15 @@ def grpo_trainer(
         reason = f"asks for {prompts} prompts a step, and there are {len(rows)}; lower it"
         raise SettingsError("batch", reason)
     _end_turns(model, tokenizer)
-    config = GRPOConfig(**{**arguments, **_options(settings), "reward_weights": list(bench.weights.values())})
+    config = trl.GRPOConfig(
+        **{**arguments, **_options(settings), "reward_weights": list(bench.weights.values())}
+    )
     return GroupDroppingTrainer(
         equal_within=settings.grpo.equal_within,
         model=model,
         processing_class=tokenizer,
         args=config,
-        train_dataset=Dataset.from_list([dict(row) for row in rows]),
+        train_dataset=tables.Dataset.from_list([dict(row) for row in rows]),
         reward_funcs=trl_rewards(bench),
     )
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from pydantic import ValidationError
-
 from ...errors import InputError
 from ...records import Identifier, Message, Moment, Record, content_hash
 from ..log.training_rows import Messages, PromptOnly
@@ -53,9 +51,9 @@ class Exercise(Record):
         if "held" in values:
             values["held"] = tuple(values["held"])  # an array, as Parquet readers give it
         try:
-            messages = tuple(Message(role=each["role"], content=each["content"]) for each in told)
+            messages = tuple(Message.model_validate(dict(each)) for each in told)
             return cls.model_validate({"user_id": user_id, "prompt": messages, **values})
-        except (ValidationError, KeyError) as error:
+        except (TypeError, ValueError) as error:
             raise InputError(
                 f"the prompt of user_id={user_id!r} cannot be graded: {error}; keep the columns "
                 f"{', '.join(META)} of the training set beside it"

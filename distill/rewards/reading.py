@@ -173,8 +173,8 @@ def styles_of(exercise: Exercise, case: Case, *, preferred: Style) -> list[Style
         known = ", ".join(sorted(_STYLES))
         raise InputError(f"prompt_id={exercise.prompt_id!r} is not graded; prepare drafts of {known}")
     shown = "\n".join(message.content for message in exercise.prompt if message.role == "user")
-    styles = sorted(_STYLES[exercise.prompt_id], key=lambda style: style != preferred)
-    found = [style for style in styles if _shows(shown, case, style)]
+    styles: list[Style] = sorted(_STYLES[exercise.prompt_id], key=lambda style: style != preferred)
+    found: list[Style] = [style for style in styles if _shows(shown, case, style)]
     if not found:
         reason = "the prompt shows another history than the store gives"
         raise ExamChangedError(exercise.user_id, exercise.as_of.isoformat(), reason)

@@ -50,7 +50,8 @@ def examine(
 
 def recent_vectors(newest: IntArray, items: FloatArray, decay: float) -> FloatArray:
     """Return the decayed mean of each history's newest items at unit length, shape `(M, D)`."""
-    weights: FloatArray = ((newest != NOTHING) * decay ** np.arange(newest.shape[1])).astype(np.float32)
+    fading: FloatArray = np.power(np.float32(decay), np.arange(newest.shape[1], dtype=np.float32))
+    weights: FloatArray = np.where(newest != NOTHING, fading, np.float32(0))
     mean = np.einsum("mw,mwd->md", weights, items[np.maximum(newest, 0)])
     unit: FloatArray = (mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)).astype(
         np.float32

@@ -5,12 +5,13 @@ from contextlib import AsyncExitStack
 from .agents.audience import Audience
 from .agents.drawing import Drawing
 from .agents.lexicon import Lexicon
-from .agents.state import Deps
+from .agents.state import Deps, Style
 from .doors import Doors
 from .settings import EMBEDDED, Settings
 from .tools.budget import Budget
 from .tools.clock import Clock
 from .tools.completion_cache import CachedChat
+from .tools.profilers import style_of
 from .tools.space import open_space
 from .tools.store import Store
 
@@ -33,7 +34,7 @@ def start_drawing(
     """
     drafting = settings.drafting
     embedded = own_chat and settings.model.startswith(EMBEDDED)
-    style = drafting.style if drafting.style != "auto" else "lexicon" if embedded else "free"
+    style = drafting.style if drafting.style != "auto" else model_style(settings, embedded=embedded)
     deps = Deps(
         settings=settings,
         store=doors.store,
@@ -58,6 +59,13 @@ def start_drawing(
     if cached:
         stack.push_async_callback(cached.flush)
     return Drawing(deps, cached, doors.saver, tenant=settings.tenant)
+
+
+def model_style(settings: Settings, *, embedded: bool) -> Style:
+    """Return the style that suits a model: a profiler's own, else what its size can do."""
+    if not embedded:
+        return "free"
+    return style_of(settings.model.removeprefix(EMBEDDED), settings.models_dir) or "lexicon"
 
 
 async def learn_phrases(store: Store) -> Lexicon:

@@ -103,7 +103,9 @@ class Limner:
             WeightsMissingError: The encoder's weights are not on disk; run `limner models fetch`.
         """
         from .doors import open_doors
+        from .tools.promotion import with_promoted
 
+        self.settings = with_promoted(self.settings)
         async with AsyncExitStack() as stack:
             self._opened = await open_doors(
                 self.settings, stack, chat=self._given_chat, rebuild_index=self._rebuild_index

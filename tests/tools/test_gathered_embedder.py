@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 
 import numpy as np
-import pytest
 
 from limner.errors import ModelUnavailableError
 from limner.tools.embedder import FloatArray, HashingEmbedder

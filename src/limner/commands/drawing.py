@@ -80,7 +80,7 @@ def profile(
             chosen = users or (None if limit is None else await _first_users(limner, limit))
             moment = moment_of(as_of)
             if dry_run:
-                return _print_estimate(await limner.estimate(chosen, as_of=moment), settings, as_json)
+                return _print_estimate(await limner.estimate(chosen, as_of=moment), limner.settings, as_json)
             await _draw(limner, chosen, moment, at_once, as_json)
 
     run(work, as_json=as_json, resume="the same command; finished users are skipped")
