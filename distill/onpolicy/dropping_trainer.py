@@ -36,7 +36,7 @@ class GroupDroppingTrainer(GRPOTrainer):
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return rewards of shape `(completions, rewards)`; a completion that lacks one others have has none."""
-        rewards = super()._calculate_rewards(*args, **kwargs)
+        rewards: torch.Tensor = _untyped(super())._calculate_rewards(*args, **kwargs)
         groups = rewards.view(-1, self._group_size, rewards.shape[1])
         lacking = groups.isnan() & ~groups.isnan().all(dim=1, keepdim=True)
         groups = groups.masked_fill(lacking.any(dim=2, keepdim=True), torch.nan)
@@ -44,33 +44,36 @@ class GroupDroppingTrainer(GRPOTrainer):
         return self._graded
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
-        batch = super()._generate_and_score_completions(inputs)
+        trl = _untyped(self)
+        batch: dict[str, Any] = _untyped(super())._generate_and_score_completions(inputs)
         if not self._learns:
             return batch
-        weights = self.reward_weights.to(self._graded.device)
-        dropped = equal_groups(self._graded, weights, self._group_size, self._equal_within)
-        mask = batch["completion_mask"]
-        first = self.accelerator.process_index * len(mask)
+        weights: torch.Tensor = trl.reward_weights
+        dropped = equal_groups(
+            self._graded, weights.to(self._graded.device), self._group_size, self._equal_within
+        )
+        mask: torch.Tensor = batch["completion_mask"]
+        first = int(trl.accelerator.process_index) * len(mask)
         own = dropped[first : first + len(mask)].to(mask.device)
         mask = mask * (~own).to(mask.dtype)[:, None]
-        learning = self.accelerator.gather(mask.any(dim=1).sum()).sum()
+        learning: torch.Tensor = trl.accelerator.gather(mask.any(dim=1).sum())
+        tokens: torch.Tensor = trl.accelerator.gather(mask.sum())
         batch["completion_mask"] = mask
-        batch["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
-        batch["learning_share"] = learning / float(len(dropped))
-        self._metrics["train"]["frac_groups_dropped"].append(float(dropped.float().mean()))
+        batch["num_items_in_batch"] = tokens.sum()
+        batch["learning_share"] = learning.sum() / float(len(dropped))
+        trl._metrics["train"]["frac_groups_dropped"].append(float(dropped.float().mean()))
         return batch
 
     def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
-        compute: Any = super()._compute_loss
-        loss: torch.Tensor = compute(model, inputs)
-        if self._learns and self.loss_type in _MEANS and inputs["learning_share"] > 0:
-            share: torch.Tensor = inputs["learning_share"]
+        loss: torch.Tensor = _untyped(super())._compute_loss(model, inputs)
+        share: torch.Tensor | None = inputs.get("learning_share")
+        if share is not None and self.loss_type in _MEANS and share > 0:
             loss = loss / share
         return loss
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log what there is: a mean over nothing, as of the ratios of dropped groups, is left out."""
-        gathered = self._metrics["train" if self._learns else "eval"]
+        gathered: dict[str, list[float]] = _untyped(self)._metrics["train" if self._learns else "eval"]
         for name, values in list(gathered.items()):
             if all(math.isnan(value) for value in values):
                 del gathered[name]
@@ -79,13 +82,17 @@ class GroupDroppingTrainer(GRPOTrainer):
     @property
     def _learns(self) -> bool:
         """Whether a training step is under way, as TRL tells it."""
-        model: Any = self.model
-        return bool(model.training)
+        return bool(_untyped(self).model.training)
 
     @property
     def _group_size(self) -> int:
-        size: Any = self.num_generations if self._learns else self.num_generations_eval
-        return int(size)
+        trl = _untyped(self)
+        return int(trl.num_generations if self._learns else trl.num_generations_eval)
+
+
+def _untyped(trl: Any) -> Any:
+    """Return TRL's part of a trainer without its types, half of which it does not give."""
+    return trl
 
 
 def equal_groups(rewards: torch.Tensor, weights: torch.Tensor, size: int, within: float) -> torch.Tensor:

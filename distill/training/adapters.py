@@ -52,9 +52,6 @@ def adapted(base: Base, settings: TrainingSettings) -> "PeftModel":
         )
         with quiet():
             model = peft.get_peft_model(base.model, config)
-    # What an adapter says about its base must hold on other machines, so no path of this one.
-    model.peft_config[TRAINED].base_model_name_or_path = settings.base
-    model.peft_config[TRAINED].revision = base.revision
     if settings.gradient_checkpointing:
         model.enable_input_require_grads()
     return model

@@ -222,11 +222,21 @@ def write_whole(path: Path, content: str | bytes) -> None:
     draft.replace(path)
 
 
-def save_adapter(model: Any, folder: Path) -> None:
-    """Write the trained adapter, and nothing of its reference, in place of an earlier one."""
+def save_adapter(model: Any, folder: Path, *, base: str, revision: str) -> None:
+    """Write the trained adapter, and nothing of its reference, in place of an earlier one.
+
+    Args:
+        model: With the adapter.
+        folder: Where to.
+        base: What the adapter says it is for; PEFT would write a path of this machine.
+        revision: Of the base's weights.
+    """
     draft = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
-    model.save_pretrained(str(draft), selected_adapters=["default"])
+    config = model.peft_config["default"]
+    config.base_model_name_or_path, config.revision = base, revision
+    # Left to itself, PEFT would look the base up by its name to see whether the vocabulary grew.
+    model.save_pretrained(str(draft), selected_adapters=["default"], save_embedding_layers=False)
     (draft / "README.md").unlink(missing_ok=True)  # a form nobody has filled in
     if folder.exists():
         shutil.rmtree(folder)

@@ -135,7 +135,7 @@ def train(
             raise KeyboardInterrupt
     record = _record(run, trainer, looking, checkpoint, started, time.perf_counter() - clock)
     if trainer.is_world_process_zero():
-        save_adapter(run.model, settings.out / ADAPTER)
+        save_adapter(run.model, settings.out / ADAPTER, base=settings.base, revision=run.base.revision)
         _write(record)
     trainer.accelerator.wait_for_everyone()
     return TrainingResult(settings.out, settings.out / ADAPTER, record, trainer.is_world_process_zero())

@@ -84,8 +84,8 @@ def row_scores(model: Any, rows: Iterable[Example], *, batch: int, pad: int) -> 
         with torch.no_grad():
             for part in _alike(rows, batch):
                 tensors = {name: value.to(model.device) for name, value in collate(part).items()}
-                sums: list[float] = score_completions(model, tensors).logprobs.sum(dim=1).tolist()
-                found |= zip(part, sums, strict=True)
+                sums: Any = score_completions(model, tensors).logprobs.sum(dim=1)
+                found |= zip(part, sums.tolist(), strict=True)
     finally:
         model.train(training)
     return found

@@ -36,6 +36,13 @@ class _Bar(NamedTuple):
     advance: Callable[[int, int, str], None]
 
 
+class _Told(NamedTuple):
+    """What came of it."""
+
+    document: "TrainingPlan | RunRecord"
+    show: Callable[[], None]
+
+
 def train(
     data: Annotated[
         Path | None, typer.Option("--data", help="Training set by `limner distill prepare`.")
@@ -190,9 +197,11 @@ def _run(
     from ..distill.training.train import train as start
 
     models_dir = settings_for(None).models_dir
+    told: _Told | None = None
     with _progress(settings.method) as bar:
         if dry_run:
             plan = count(settings, bench=bench, models_dir=models_dir, notice=bar.notice)
+            told = _Told(plan, lambda: _show_plan(plan))
         else:
             result = start(
                 settings,
@@ -203,10 +212,12 @@ def _run(
                 notice=bar.notice,
                 advance=bar.advance,
             )
-    if dry_run:
-        return print_json(plan.model_dump(mode="json")) if as_json else _show_plan(plan)
-    if result.speaks:
-        return print_json(result.record.model_dump(mode="json")) if as_json else _show_run(result.record)
+            if result.speaks:
+                told = _Told(result.record, lambda: _show_run(result.record))
+    if told and as_json:
+        print_json(told.document.model_dump(mode="json"))
+    elif told:
+        told.show()
 
 
 @contextmanager

@@ -2,22 +2,25 @@
 
 import math
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytest.importorskip("trl", reason="the extra `train` is not installed")
-pytest.importorskip("datasets", reason="the extra `train` is not installed")
+trl: Any = pytest.importorskip("trl", reason="the extra `train` is not installed")
 
 import torch
-from datasets import Dataset
-from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
-from trl import GRPOConfig, GRPOTrainer
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from limner.distill.onpolicy.dropping_trainer import GroupDroppingTrainer, equal_groups
 from limner.distill.training.quiet import quiet
+
+datasets: Any = import_module("datasets")
+peft: Any = import_module("peft")
+transformers: Any = import_module("transformers")
+
+Make = Callable[..., Any]
 
 FOUR = [
     {"prompt": [{"role": "user", "content": f"Number {number}."}], "number": number} for number in range(4)
@@ -33,7 +36,7 @@ def step(
     tiny_model: Path,
     folder: Path,
     *,
-    kind: Callable[..., GRPOTrainer],
+    kind: Make,
     rows: list[dict[str, Any]],
     loss: str,
     batch: int = 8,
@@ -68,9 +71,9 @@ def step(
     with quiet():
         trainer = kind(
             model=_adapted(tiny_model),
-            processing_class=AutoTokenizer.from_pretrained(tiny_model),
-            args=GRPOConfig(output_dir=str(folder), **{**arguments, **options}),
-            train_dataset=Dataset.from_list(rows),
+            processing_class=transformers.AutoTokenizer.from_pretrained(tiny_model),
+            args=trl.GRPOConfig(output_dir=str(folder), **{**arguments, **options}),
+            train_dataset=datasets.Dataset.from_list(rows),
             reward_funcs=rewards,
         )
         trainer.add_callback(Gradients(gradients))
@@ -84,23 +87,26 @@ class Gradients(TrainerCallback):
     def __init__(self, kept: dict[str, torch.Tensor]) -> None:
         self._kept = kept
 
-    def on_pre_optimizer_step(self, *args: Any, model: Any, **kwargs: Any) -> None:
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         """Copy them."""
+        model: torch.nn.Module = kwargs["model"]
         for name, weight in model.named_parameters():
             if weight.grad is not None:
                 self._kept[name] = weight.grad.clone()
 
 
-def dropping(**kwargs: Any) -> GroupDroppingTrainer:
+def dropping(**kwargs: Any) -> Any:
     """Return the trainer under test."""
     return GroupDroppingTrainer(equal_within=1e-4, **kwargs)
 
 
 def _adapted(tiny_model: Path) -> Any:
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
-    lora = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False)
-    return get_peft_model(model, lora)
+    model = transformers.AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    lora = peft.LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False)
+    return peft.get_peft_model(model, lora)
 
 
 @pytest.mark.parametrize("loss", ["grpo", "dr_grpo", "dapo"])
@@ -109,7 +115,7 @@ def test_half_the_groups_equal_makes_the_step_twice_trl_s(
 ) -> None:
     options: dict[str, Any] = {"rows": FOUR, "loss": loss, "beta": 0.0}
 
-    zeroed, _ = step(tiny_model, tmp_path / "a", kind=GRPOTrainer, **options)
+    zeroed, _ = step(tiny_model, tmp_path / "a", kind=trl.GRPOTrainer, **options)
     dropped, _ = step(tiny_model, tmp_path / "b", kind=dropping, **options)
 
     # Without KL an equal group has no gradient either way; TRL divides by all completions (or tokens, which are
@@ -127,7 +133,7 @@ def test_an_equal_group_s_kl_pulls_nothing(tiny_model: Path, tmp_path: Path, los
 
     options: dict[str, Any] = {"rows": FOUR, "loss": loss, "rewards": all_equal, "num_iterations": 1}
 
-    zeroed, pulled = step(tiny_model, tmp_path / "a", kind=shaken(GRPOTrainer), **options)
+    zeroed, pulled = step(tiny_model, tmp_path / "a", kind=shaken(trl.GRPOTrainer), **options)
     dropped, still = step(tiny_model, tmp_path / "b", kind=shaken(dropping), **options)
 
     assert zeroed["kl"] > 0
@@ -138,10 +144,10 @@ def test_an_equal_group_s_kl_pulls_nothing(tiny_model: Path, tmp_path: Path, los
     assert dropped["frac_groups_dropped"] == 1.0
 
 
-def shaken(kind: Callable[..., GRPOTrainer]) -> Callable[..., GRPOTrainer]:
+def shaken(kind: Make) -> Make:
     """Move the trained adapter away from its reference, so that there is a KL."""
 
-    def make(**kwargs: Any) -> GRPOTrainer:
+    def make(**kwargs: Any) -> Any:
         trainer = kind(**kwargs)
         generator = torch.Generator().manual_seed(5)
         with torch.no_grad():

@@ -1,6 +1,7 @@
 """Bases: folders as they are, GGUF files unpacked once, names looked up."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_a_gguf_file_is_unpacked_once(weights: Path, tmp_path: Path) -> None:
     assert again.folder == first.folder == tmp_path / "hf" / f"smollm2-135m-{first.revision}"
     assert first.revision == "b179c9523d0e"  # the published sha256 begins so
     assert sum(weight.numel() for weight in first.model.parameters()) == 134_515_008
-    prompt = first.tokenizer.apply_chat_template(
+    prompt: Any = first.tokenizer.apply_chat_template(
         [{"role": "user", "content": "What is the capital of France?"}],
         add_generation_prompt=True,
         return_dict=True,

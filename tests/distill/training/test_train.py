@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,8 @@ PROMPT = (Message(role="user", content="Draw user 1."),)
 
 
 def weights_in(folder: Path) -> Weights:
-    from safetensors.torch import load_file
-
-    return load_file(folder / "adapter_model.safetensors")
+    safetensors: Any = import_module("safetensors.torch")
+    return dict(safetensors.load_file(folder / "adapter_model.safetensors"))
 
 
 def same(one: Weights, other: Weights) -> bool:
