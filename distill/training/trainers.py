@@ -72,7 +72,8 @@ def trainer_arguments(settings: TrainingSettings) -> dict[str, Any]:
     return {
         "output_dir": str(settings.out / CHECKPOINTS),
         "use_cpu": settings.device == "cpu",
-        "bf16": gpu and torch.cuda.is_bf16_supported(),
+        "bf16": settings.precision == "bfloat16"
+        or (settings.precision == "auto" and gpu and torch.cuda.is_bf16_supported()),
         "seed": settings.seed,
         "max_steps": settings.steps or -1,
         "num_train_epochs": settings.epochs,

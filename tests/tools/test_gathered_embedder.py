@@ -28,7 +28,7 @@ class Seen(HashingEmbedder):
 async def test_texts_of_one_turn_are_encoded_in_one_call_and_each_once() -> None:
     inner = Seen()
     gathered = GatheredEmbedder(inner)
-    asked = (["b", "a"], ["a", "c", "a"], [])
+    asked: list[list[str]] = [["b", "a"], ["a", "c", "a"], []]
 
     found = await asyncio.gather(*(gathered.embed(texts) for texts in asked))
     later = await gathered.embed(["a"])

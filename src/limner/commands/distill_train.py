@@ -96,6 +96,10 @@ def train(
     device: Annotated[
         str | None, typer.Option("--device", help="auto (default: a GPU if there is one) or cpu.")
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", help="auto (default), float32, or bfloat16, which fast CPUs gain from."),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", help="CPU threads (default: PyTorch decides).")
     ] = None,
@@ -150,6 +154,7 @@ def train(
         "max_tokens": max_tokens,
         "eval_every": eval_every,
         "device": device,
+        "precision": precision,
         "threads": threads,
         "report_to": tuple(report_to) if report_to else None,
     }

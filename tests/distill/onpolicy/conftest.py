@@ -1,7 +1,7 @@
 """A training set of prompts, and a tiny model's trainer over the small store."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def data(tmp_path: Path, prompts: list[PromptOnly]) -> Path:
         for number in range(2)
     ]
 
-    async def batches() -> Any:
+    async def batches() -> AsyncIterator[list[Rollout]]:
         yield drafts
 
     recipe = Recipe(splitting=Splitting(validation=0.0, test=0.0))
@@ -86,6 +86,7 @@ def configure(tmp_path: Path, data: Path, tiny_model: Path) -> Configure:
             "base": str(tiny_model),
             "steps": 1,
             "batch": 4,
+            "accumulation": 1,
             "rank": 4,
             "learning_rate": 1e-2,
             "warmup": 0.0,

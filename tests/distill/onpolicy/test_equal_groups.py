@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,7 @@ def test_a_completion_without_one_of_its_rewards_has_none(tiny_model: Path, tmp_
     step(
         tiny_model,
         tmp_path,
-        kind=lambda **kwargs: Seeing(equal_within=1e-4, **kwargs),
+        kind=partial(Seeing, equal_within=1e-4),
         rows=FOUR,
         loss="grpo",
         rewards=[graded, silent_once],

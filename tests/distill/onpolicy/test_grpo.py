@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,6 @@ import pytest
 pytest.importorskip("trl", reason="the extra `train` is not installed")
 
 import torch
-from safetensors.torch import load_file
 
 from limner.distill.log.training_rows import Messages, PromptOnly
 from limner.distill.onpolicy.prompts import CHANGED, REVISION, read_prompts
@@ -36,7 +36,9 @@ def bench(open_world: Any) -> Any:
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
-    return load_file(out / "adapter" / "adapter_model.safetensors")
+    safetensors: Any = import_module("safetensors.torch")
+    found: dict[str, torch.Tensor] = safetensors.load_file(out / "adapter" / "adapter_model.safetensors")
+    return found
 
 
 def lora_b(out: Path) -> dict[str, torch.Tensor]:
@@ -70,7 +72,7 @@ def spoken(monkeypatch: pytest.MonkeyPatch) -> Spoken:
         rewards = grade(self, inputs, prompts, said, ids)
         seen.users.extend(each["user_id"] for each in inputs)
         seen.texts.extend(texts)
-        seen.rewards.extend(rewards.tolist())
+        seen.rewards.extend([float(value) for value in row] for row in rewards)
         return rewards
 
     monkeypatch.setattr(GroupDroppingTrainer, "_calculate_rewards", speak)
@@ -242,7 +244,9 @@ def test_long_prompts_and_revisions_are_left_out(configure: Configure) -> None:
     assert json.loads(json.dumps(material.rows[0])) == material.rows[0]
 
 
-@pytest.mark.parametrize("flags", [{"batch": 3}, {"batch": 6, "grpo": {"generations": 4}}])
+@pytest.mark.parametrize(
+    "flags", [{"batch": 3, "accumulation": 1}, {"batch": 3, "accumulation": 2, "grpo": {"generations": 4}}]
+)
 def test_groups_must_fill_a_step(tmp_path: Path, flags: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="no multiple of"):
         load_training_settings(None, {"data": tmp_path, "out": tmp_path, "method": "grpo", **flags})

@@ -3,10 +3,10 @@
 import json
 import runpy
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -20,6 +20,7 @@ from limner.distill.rewards.bench import RewardBench
 from limner.distill.rewards.exercise import Exercise
 from limner.errors import SettingsError
 
+pq: Any = import_module("pyarrow.parquet")
 LIKES = '{"likes": ["Likes roses."]}'
 
 
@@ -31,7 +32,7 @@ def test_a_row_holds_all_that_grading_takes_for_either_program(
     )
 
     assert found.prompts == {"train": 4, "validation": 0}
-    rows = pq.read_table(found.folder / "train.parquet").to_pylist()
+    rows: list[dict[str, Any]] = pq.read_table(found.folder / "train.parquet").to_pylist()
     expected = {row.user_id: Exercise.of(row) for row in prompts}
     for place, row in enumerate(rows):
         info, label = row["extra_info"], json.loads(row["label"])
@@ -70,7 +71,8 @@ def test_the_module_grades_through_the_store_it_names(
     monkeypatch.setattr(RewardBench, "keep_open", RewardBench.__enter__)
     try:
         module = runpy.run_path(str(tmp_path / "files" / MODULE))
-        [first, *_] = pq.read_table(tmp_path / "files" / "train.parquet").to_pylist()
+        rows: list[dict[str, Any]] = pq.read_table(tmp_path / "files" / "train.parquet").to_pylist()
+        first = rows[0]
         verl = module["compute_score"](first["data_source"], LIKES, "", first["extra_info"])
         openrlhf = module["reward_func"]([f"asked{LIKES}"], ["asked"], [first["label"]])
         plain = module["score"](first["extra_info"]["user_id"], first["prompt"], LIKES, first["extra_info"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from limner.distill.log.training_rows import PromptOnly
-from limner.distill.rewards.adapters import openrlhf_reward, trl_rewards, verl_score
+from limner.distill.rewards.adapters import TrlReward, openrlhf_reward, trl_rewards, verl_score
 from limner.distill.rewards.bench import RewardBench
 from limner.distill.rewards.exercise import Exercise
 from limner.distill.rewards.scorer import Scorer
@@ -93,23 +93,22 @@ def test_trl_gets_a_total_for_each_completion_and_logs_the_terms(
     completions = [[{"role": "assistant", "content": text}] for text in (GARDEN, BROKEN)]
     with RewardBench(open_world(), WEIGHTS, OPTIONS) as bench:
         rewards = trl_rewards(bench)
-        totals = [
-            asyncio.run(
-                reward(
-                    prompts=prompts,
-                    completions=completions,
-                    completion_ids=[[1], [2]],
-                    log_metric=logged.__setitem__,
-                    log_extra=None,
-                    trainer_state=None,
-                    **columns(rows),
-                )
+
+        async def grade(reward: TrlReward) -> list[float | None]:
+            return await reward(
+                prompts=prompts,
+                completions=completions,
+                completion_ids=[[1], [2]],
+                log_metric=logged.__setitem__,
+                log_extra=None,
+                trainer_state=None,
+                **columns(rows),
             )
-            for reward in rewards
-        ]
+
+        totals = [asyncio.run(grade(reward)) for reward in rewards]
         direct = bench.score_many([Exercise.of(row) for row in rows], [GARDEN, BROKEN])
 
-    assert [reward.__name__ for reward in rewards] == ["limner", "length"]
+    assert [getattr(reward, "__name__", "") for reward in rewards] == ["limner", "length"]
     assert totals[0] == pytest.approx([direct[0]["limner"], -1.0])
     assert totals[1] == pytest.approx([-0.2, -1.0])
     assert logged["limner/malformed"] == 0.5

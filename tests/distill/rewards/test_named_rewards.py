@@ -157,7 +157,8 @@ async def test_langptune_is_the_gain_in_the_whole_catalogue_without_the_history(
         matrix = await deps.catalogue.vectors(everything)
     for reading_, terms in zip(readings, graded, strict=True):
         assert reading_.vectors is not None
-        scores = dict(zip(everything, (matrix @ reading_.vectors.liked[-1]).tolist(), strict=True))
+        cosines: list[float] = (matrix @ reading_.vectors.liked[-1]).tolist()
+        scores = dict(zip(everything, cosines, strict=True))
         gains: list[float] = []
         for item in case.positives:
             rivals = [score for other, score in scores.items() if other not in case.items]
@@ -177,7 +178,7 @@ async def test_r2ec_adds_a_little_similarity(
         row, _ = await material(deps, prompt_for)
         [one] = await Reader(deps).read([Exercise.of(row)], ['{"likes": ["Likes roses."]}'])
         assert one.vectors is not None
-        cosine = float(np.mean(one.case.exam.positives @ one.vectors.liked[-1]))
+        cosine = float((one.case.exam.positives @ one.vectors.liked[-1]).mean())
 
         [langptune] = await reward(deps, "langptune").grade([one])
         [r2ec] = await reward(deps, "r2ec").grade([one])
@@ -213,7 +214,7 @@ async def test_duet_is_the_judge_s_closeness_to_the_held_back_rating(
 
     newest = case.held[-1].rating
     assert newest == 5.0
-    error = abs(guess - newest) / 3.0
+    error = abs(guess - 5.0) / 3.0
     assert graded == pytest.approx({"rating": guess, "error": error, "total": 1 - error, "malformed": 0.0})
     assert floor == {"malformed": 1.0, "total": -1.0}
     [request] = chat.requests

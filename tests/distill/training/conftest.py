@@ -84,6 +84,7 @@ def settings(tiny_model: Path, training_set: Path, tmp_path: Path) -> Set:
             "base": str(tiny_model),
             "steps": 4,
             "batch": 4,
+            "accumulation": 1,
             "learning_rate": 1e-2,
             "log_every": 1,
             "eval_every": 2,

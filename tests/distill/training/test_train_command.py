@@ -16,7 +16,7 @@ def config(tiny_model: Path, training_set: Path, tmp_path: Path) -> Path:
     path = tmp_path / "train.toml"
     path.write_text(
         f'data = "{training_set}"\nbase = "{tiny_model}"\nout = "run"\ndevice = "cpu"\nthreads = 1\n'
-        "steps = 2\nbatch = 4\neval_every = 1\nlog_every = 1\n"
+        "steps = 2\nbatch = 4\naccumulation = 1\neval_every = 1\nlog_every = 1\n"
     )
     return path
 
