@@ -69,11 +69,12 @@ def trainer_arguments(settings: TrainingSettings) -> dict[str, Any]:
     import torch
 
     gpu = settings.device == "auto" and torch.cuda.is_available()
+    automatic = settings.precision == "auto" and gpu and torch.cuda.is_bf16_supported()
+    short = settings.precision == "bfloat16" or automatic
     return {
         "output_dir": str(settings.out / CHECKPOINTS),
-        "use_cpu": settings.device == "cpu",
-        "bf16": settings.precision == "bfloat16"
-        or (settings.precision == "auto" and gpu and torch.cuda.is_bf16_supported()),
+        "use_cpu": settings.device == "cpu" or (short and not gpu),  # else transformers refuses the precision
+        "bf16": short,
         "seed": settings.seed,
         "max_steps": settings.steps or -1,
         "num_train_epochs": settings.epochs,
