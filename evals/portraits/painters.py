@@ -1,9 +1,9 @@
 """Ways of getting a portrait: Limner's loop, or one plain completion."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ...agents.case import FULL, describe_event, one_line, polarity_of
 from ...agents.publish_profiles import INCOMPLETE
@@ -51,17 +51,23 @@ class Painter(Asking, Protocol):
 
 
 class LoopPainter:
-    """Limner's own loop: cues, drafts, critique, revision, grounding."""
+    """Limner's own loop: cues, drafts, critique, revision, grounding.
+
+    Args:
+        writer: `extractive`, or a LiteLLM model string.
+        drafting: Fields of `DraftingSettings` that differ from the configured ones.
+    """
 
     kind = "portrait"
     asked = None
 
-    def __init__(self, writer: str) -> None:
+    def __init__(self, writer: str, drafting: Mapping[str, Any] | None = None) -> None:
         self.writer = self.drawn_by = writer
+        self._drafting = dict(drafting or {})
 
     def adapt(self, settings: Settings) -> Settings:
-        """Draw as configured."""
-        return settings
+        """Draw as configured, but for what this painter was told."""
+        return settings.model_copy(update={"drafting": settings.drafting.model_copy(update=self._drafting)})
 
     async def paint(self, studio: Studio, wanted: Sequence[Wanted]) -> dict[Wanted, Profile]:
         """Draw everybody who is not up to date."""

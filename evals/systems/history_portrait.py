@@ -11,15 +11,15 @@ from ..dataset import FloatArray, IntArray
 from ..options import read_options
 from ..pooling import score_late, share_late, standardise
 from ..portraits.liked_texts import liked_texts
-from ..portraits.painters import LoopPainter, Painter
+from ..portraits.painters import Painter
 from ..splits import Queries
 from ..system import System
 from ..workspace import Workspace
 from .history import history_text, mean_vector, recent_items
-from .portrait import DrawnOptions, DrawnSystem, profile_vectors
+from .portrait import DrawnSystem, LoopOptions, profile_vectors
 
 
-class HistoryPortraitOptions(DrawnOptions):
+class HistoryPortraitOptions(LoopOptions):
     """How a history and a portrait become one scorer."""
 
     form: Literal["late", "sum", "concat"] = "late"
@@ -45,7 +45,7 @@ class HistoryPortraitOptions(DrawnOptions):
 def make_history_profile(options: Mapping[str, str], workspace: Workspace) -> System:
     """Return the system `history-profile`."""
     chosen = read_options(HistoryPortraitOptions, "history-profile", options)
-    return HistoryPortraitSystem(chosen, workspace, LoopPainter(chosen.writer))
+    return HistoryPortraitSystem(chosen, workspace, chosen.painter)
 
 
 class HistoryPortraitSystem(DrawnSystem):

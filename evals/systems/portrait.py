@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from ...models import Profile
 from ...records import Item, Record, Usage
@@ -49,24 +49,46 @@ class DrawnOptions(Record):
     """Users of the past whose portraits `space=fit` learns from too; each is drawn."""
 
 
-class PortraitOptions(DrawnOptions):
+class LoopOptions(DrawnOptions):
+    """How Limner's own loop draws; what is absent is as configured."""
+
+    drafts: PositiveInt | None = None
+    """First drafts of each user."""
+
+    rounds: NonNegativeInt | None = None
+    """Revision rounds; with 0 and `drafts=1` the writer is asked once."""
+
+    style: Literal["free", "lexicon", "plain"] | None = None
+    """How drafts are written."""
+
+    @property
+    def painter(self) -> LoopPainter:
+        """Who draws."""
+        chosen = {"drafts": self.drafts, "rounds": self.rounds, "style": self.style}
+        return LoopPainter(self.writer, {name: value for name, value in chosen.items() if value is not None})
+
+
+class PortraitOptions(LoopOptions):
     """Who writes portraits, and how they score items."""
 
     form: Form = "late"
     """`late`: a vector a liked sentence, pooled by a soft maximum; `whole`: all of them as one text."""
 
 
-class ZeroShotOptions(PortraitOptions):
+class ZeroShotOptions(DrawnOptions):
     """Who describes people in one plain completion, and how that scores items."""
 
     writer: str = ""
     """A LiteLLM model string; absent for the configured model."""
 
+    form: Form = "late"
+    """`late`: a vector a sentence, pooled by a soft maximum; `whole`: all of them as one text."""
+
 
 def make_profile(options: Mapping[str, str], workspace: Workspace) -> System:
     """Return the system `profile`: Limner's portraits."""
     chosen = read_options(PortraitOptions, "profile", options)
-    return PortraitSystem("profile", chosen, workspace, LoopPainter(chosen.writer))
+    return PortraitSystem("profile", chosen, workspace, chosen.painter)
 
 
 def make_zero_shot(options: Mapping[str, str], workspace: Workspace) -> System:
@@ -79,7 +101,7 @@ def make_zero_shot(options: Mapping[str, str], workspace: Workspace) -> System:
 def make_random_profile(options: Mapping[str, str], workspace: Workspace) -> System:
     """Return the system `random-profile`: the portrait of somebody else, as of the same moment."""
     chosen = read_options(PortraitOptions, "random-profile", options)
-    return RandomPortraitSystem("random-profile", chosen, workspace, LoopPainter(chosen.writer))
+    return RandomPortraitSystem("random-profile", chosen, workspace, chosen.painter)
 
 
 class DrawnSystem:
@@ -178,7 +200,7 @@ class PortraitSystem(DrawnSystem):
     def __init__(
         self,
         name: str,
-        options: PortraitOptions,
+        options: PortraitOptions | ZeroShotOptions,
         workspace: Workspace,
         painter: Painter,
         *,

@@ -17,6 +17,7 @@ from limner.evals.systems.history_portrait import make_history_profile
 from limner.evals.systems.judged import make_judged
 from limner.evals.systems.portrait import (
     Other,
+    PortraitOptions,
     PortraitSystem,
     ZeroShotOptions,
     draw_other,
@@ -152,6 +153,17 @@ def test_a_model_is_billed(at: Workspace, past: Past, queries: Queries) -> None:
     system.score(queries.take(np.array([1])))
 
     assert system.usage.calls == len(chat.requests) == 2
+
+
+def test_a_writer_is_asked_as_often_as_the_options_say(at: Workspace, past: Past, queries: Queries) -> None:
+    chosen = PortraitOptions(writer="scripted", drafts=2, rounds=0, style="plain")
+    chat = ScriptedChat(lambda _: '{"likes": ["Keeps looking for maps of any kind."]}')
+    system = PortraitSystem("profile", chosen, at, chosen.painter, chat=chat)
+    system.fit(past)
+
+    system.score(queries.take(np.array([0])))
+
+    assert [request.purpose for request in chat.requests] == ["draft_plain", "draft_plain"]
 
 
 def test_names_tell_settings_apart(at: Workspace) -> None:
