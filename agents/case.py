@@ -271,8 +271,13 @@ def event_text(event: Interaction, items: Mapping[str, Item]) -> str:
     return ". ".join(part for part in (item.describe() if item else "", event.text or "") if part)
 
 
-def mean_vector(vectors: FloatArray) -> FloatArray:
-    """Return the unit-norm mean of unit vectors, shape `(D,)`."""
-    mean = vectors.mean(axis=0)
+def mean_vector(vectors: FloatArray, weights: FloatArray | None = None) -> FloatArray:
+    """Return the weighted mean at unit length, shape `(D,)`.
+
+    Examples:
+        >>> [round(x, 2) for x in mean_vector(np.eye(2, dtype=np.float32), np.float32([3, 4])).tolist()]
+        [0.6, 0.8]
+    """
+    mean = np.average(vectors, axis=0, weights=weights)
     unit: FloatArray = (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
     return unit

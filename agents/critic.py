@@ -12,7 +12,8 @@ from ..records import Usage
 from ..settings import CriticSettings
 from ..tools.embedder import FloatArray
 from ..tools.late_interaction import mid_ranks, score_items
-from ..tools.reward import boilerplate_penalty, leak_penalty, rank_reward, score
+from ..tools.leaks import leak_penalty
+from ..tools.reward import boilerplate_penalty, rank_reward, score
 from .calling import Answer
 from .case import Case
 from .cue_drafts import offered_phrases

@@ -95,7 +95,7 @@ def _titles(theme: Theme, case: Case) -> list[str]:
     titles = (
         " ".join(case.items[event.item_id].title.split())
         for event in reversed(theme.events)
-        if event.item_id in case.items
+        if event.item_id and event.item_id in case.items
     )
     return list(dict.fromkeys(title for title in titles if 0 < len(title) <= _TITLE_CHARACTERS))
 

@@ -13,11 +13,16 @@ _DRAFTING: dict[Style, tuple[str, ...]] = {
 }
 
 
+_FORMULAS = 2
+"""Counts up when a term of the reward is computed differently."""
+
+
 def critic_version(deps: Deps) -> str:
     """Return encoder, space and settings of the critic; rewards compare only within one version."""
     settings, drafting = deps.settings, deps.settings.drafting
     judge = deps.chat.identity if deps.chat and settings.reward.text > 0 else None
-    graded_by = content_hash(settings.critic, settings.reward, drafting.holdout, drafting.recent, judge)
+    weights = (settings.critic, settings.reward, drafting.holdout, drafting.recent, judge)
+    graded_by = content_hash(_FORMULAS, *weights)
     space = "" if deps.space.is_identity else f":{deps.space.name}"
     return f"{deps.embedder.name}{space}:{graded_by[:8]}"
 

@@ -86,6 +86,7 @@ def read_answer(
         model_rev=result.model_rev,
         seed=seed,
         token_logprobs=result.token_logprobs,
+        token_ids=result.token_ids,
         prompt_id=request.prompt.id,
         prompt_version=request.prompt.version,
         usage=result.usage,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..records import Interaction, Polarity, content_hash
 from ..tools.language import stop_words
-from ..tools.reward import leak_penalty
+from ..tools.leaks import leak_penalty
 from .case import Case, one_line
 from .lexicon import text_phrases
 

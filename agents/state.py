@@ -69,6 +69,9 @@ class Draft(Record):
     token_logprobs: tuple[float, ...] | None = None
     """Log-probabilities of the completion, if the backend gives them."""
 
+    token_ids: tuple[int, ...] | None = None
+    """Tokens of the completion, if the backend names every one."""
+
     prompt_id: str = "extractive"
     """Which prompt."""
 

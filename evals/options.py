@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from ..errors import SettingsError
+from ..faults import first_fault
 from ..records import Record
 
 OptionsT = TypeVar("OptionsT", bound=Record)
@@ -80,9 +81,14 @@ def read_options(model: type[OptionsT], system: str, options: Mapping[str, str])
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{system}:{name}", f"{first['msg']}, got {first['input']!r}") from error
+        fault = first_fault(error)
+        raise SettingsError(f"{system}:{fault.field}", str(fault)) from error
+
+
+def given_or(options: Record, name: str, learned: float | None) -> float:
+    """Return a setting that was given; else what was learned, else the setting's default."""
+    value: float = getattr(options, name)
+    return value if name in options.model_fields_set else learned or value
 
 
 def unknown(name: str, known: tuple[str, ...], what: str) -> str:

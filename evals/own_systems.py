@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 
 from ..errors import LimnerError, SettingsError
+from ..faults import first_fault
 from ..records import content_hash
 from .failing import failing_in
 from .options import unknown
@@ -115,6 +116,6 @@ def _read(spec: str, key: str, value: str, parameters: Mapping[str, inspect.Para
     try:
         return TypeAdapter[object](declared).validate_python(value)
     except ValidationError as error:
-        raise SettingsError(f"{spec}:{key}", f"{error.errors()[0]['msg']}, got {value!r}") from error
+        raise SettingsError(f"{spec}:{key}", f"{first_fault(error).reason}, got {value!r}") from error
     except PydanticSchemaGenerationError:
         return value

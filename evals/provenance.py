@@ -1,6 +1,5 @@
 """What a result must say of where it came from: bytes of data, code, versions, machine."""
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from ..errors import UnknownFormatError
 from ..records import content_hash
+from ..tools.checksums import sha256_of
 from .dataset import Card
 from .registry import JOINT
 from .results import DataCard
@@ -71,8 +71,7 @@ def file_hashes(source: Path) -> Mapping[str, str]:
 def _sha256(path: Path, size: int, changed: int) -> str:
     """Hash a file once for each state it was in."""
     del size, changed
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)
 
 
 @cache

@@ -1,10 +1,10 @@
 """A past in words: what was had or said, and what was chosen next, to tune an encoder on."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
+from ..tools.lessons import Words
 from .portraits.liked_texts import liked_texts
 from .portraits.moments import moment_of
 from .portraits.portraits import Portraits
@@ -18,19 +18,6 @@ _WINDOW = 10
 _CHARS = 100
 _FEWEST = 3
 _MOST = 200_000
-
-
-class Words(NamedTuple):
-    """One moment."""
-
-    query: str
-    """The newest items as one text, what a portrait says, or one behind the other."""
-
-    answer: str
-    """Text of the item that came next."""
-
-    had: tuple[str, ...]
-    """Texts of the newest items."""
 
 
 def readings_of(

@@ -4,8 +4,6 @@ Both appear whole or not at all.
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ..errors import UnknownFormatError
+from ..faults import first_fault
+from ..tools.whole_files import whole_file, write_whole
 from .results import Measured, Result, Values
 
 
@@ -51,7 +51,6 @@ def save_result(result: Result, measured: Sequence[Measured], path: Path) -> Non
         measured: Where its rows come from.
         path: Ends in `.json`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, NDArray[Any]] = {}
     index: list[dict[str, object]] = []
     for place, part in enumerate(measured):
@@ -62,10 +61,9 @@ def save_result(result: Result, measured: Sequence[Measured], path: Path) -> Non
             {f"{place}/{at}": part.per_query[name].astype(np.float32) for at, name in enumerate(names)}
         )
     arrays["index"] = np.asarray(json.dumps(index))
-    with _Whole(path.with_suffix(".npz")) as temporary:
-        np.savez_compressed(temporary, allow_pickle=False, **arrays)
-    with _Whole(path) as temporary:
-        temporary.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    with whole_file(path.with_suffix(".npz")) as draft, draft.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    write_whole(path, result.model_dump_json(indent=2) + "\n")
 
 
 def load_result(path: Path) -> Result:
@@ -81,9 +79,9 @@ def load_result(path: Path) -> Result:
             str(path), f"cannot be read ({error.strerror}); give a result file"
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise UnknownFormatError(str(path), f"not a result: `{where}`: {first['msg']}") from error
+        fault = first_fault(error)
+        where = fault.field or "the document"
+        raise UnknownFormatError(str(path), f"not a result: `{where}`: {fault.reason}") from error
 
 
 def load_per_query(path: Path) -> tuple[PerQuery, ...]:
@@ -112,29 +110,3 @@ def load_per_query(path: Path) -> tuple[PerQuery, ...]:
         raise UnknownFormatError(
             str(beside), f"values of users cannot be read ({error}); run again"
         ) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-class _Whole:  # reads as a verb at its place
-    """A temporary path that becomes the real one only if nothing failed."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Path:
-        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=".", suffix=self._path.suffix)
-        os.close(handle)
-        self._temporary = Path(name)
-        return self._temporary
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self._temporary.chmod(0o666 & ~_umask())  # as if it had been opened at its place
-            self._temporary.replace(self._path)
-        else:
-            self._temporary.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import SettingsError
-from ..tools.lessons import Lessons, Sitting
+from ..tools.lessons import Lessons, PastPortrait
 from ..tools.space import ENCODERS_OWN, load_space
 from .dataset import FloatArray, IntArray
 from .encoding import Encoding
@@ -104,13 +104,13 @@ class OwnSpace:
         return {"space": space.name, **facts, **{name: value for name, value in scalars.items() if value}}
 
 
-def lessons_of(past: Past, encoding: Encoding, sittings: Sequence[Sitting] = ()) -> Lessons:
+def lessons_of(past: Past, encoding: Encoding, portraits: Sequence[PastPortrait] = ()) -> Lessons:
     """Return a past as lessons."""
     return Lessons(
         encoder=encoding.name,
         items=encoding.encode_items(past.items),
         sequences=sequences_of(past),
-        sittings=sittings,
+        portraits=portraits,
         source=past.card.name,
     )
 
@@ -121,7 +121,7 @@ def sequences_of(past: Past) -> list[IntArray]:
     return [past.events.item[start:end] for start, end in pairwise(starts)]
 
 
-def seat(past: Past, sitters: int, portrayed: Portrayed) -> list[Sitting]:
+def seat(past: Past, sitters: int, portrayed: Portrayed) -> list[PastPortrait]:
     """Draw portraits of some users of the past, each right before the last item.
 
     Args:
@@ -135,7 +135,7 @@ def seat(past: Past, sitters: int, portrayed: Portrayed) -> list[Sitting]:
     cuts = [_moment_start(past, int(starts[user]), int(starts[user + 1])) for user in chosen]
     wanted = [(user, cut) for user, cut in zip(chosen, cuts, strict=True) if cut >= _FEWEST]
     return [
-        Sitting(user, cut, facets)
+        PastPortrait(user, cut, facets)
         for (user, cut), facets in zip(wanted, portrayed(past, wanted), strict=True)
         if len(facets)
     ]

@@ -1,12 +1,12 @@
 """Vectors on disk by key: files that are written once, whole, and never changed."""
 
-import os
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ..tools.whole_files import whole_file
 from .dataset import FloatArray
 
 KEY_BYTES = 32
@@ -36,12 +36,13 @@ class VectorFiles:
 
     def add(self, keys: Sequence[bytes], vectors: FloatArray) -> None:
         """Keep vectors, shape `(len(keys), D)`; durable when it returns."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         stem = self._folder / uuid.uuid4().hex
-        _write(stem.with_suffix(_VECTORS), np.ascontiguousarray(vectors, dtype=np.float32))
+        with whole_file(stem.with_suffix(_VECTORS)) as part, part.open("wb") as file:
+            np.save(file, np.ascontiguousarray(vectors, dtype=np.float32))
         # A reader takes a pair once its keys are there, so they come last.
         table = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), KEY_BYTES)
-        _write(stem.with_suffix(_KEYS), table)
+        with whole_file(stem.with_suffix(_KEYS)) as part, part.open("wb") as file:
+            np.save(file, table)
 
     def _refresh(self) -> None:
         for path in sorted(self._folder.glob(f"*{_KEYS}")):
@@ -56,13 +57,3 @@ class VectorFiles:
         self._shards.append(vectors)
         for row, key in enumerate(table):
             self._places[key.tobytes()] = (shard, row)
-
-
-def _write(path: Path, table: np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.uint8]]) -> None:
-    """Write a file that appears whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        np.save(file, table)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from ..settings import Settings
 from ..tools.budget import Budget, Reservation
@@ -51,6 +52,18 @@ class Workspace:
 
     budget: Budget = _OF_SETTINGS
     """Limits of everything that is done with this workspace and its copies; those of the settings if absent."""
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        seed: int,
+        notice: Callable[[str], None] = say_nothing,
+        teach: Teach | None = None,
+    ) -> Self:
+        """Return the workspace beside the store that settings name."""
+        return cls(folder=settings.store / "evals", seed=seed, settings=settings, notice=notice, teach=teach)
 
     def __post_init__(self) -> None:
         """Open the budget."""

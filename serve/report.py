@@ -3,7 +3,6 @@
 The page loads nothing and runs nothing. Whatever users or models wrote reaches it as escaped text.
 """
 
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from ..models import Claim, Profile, RecentEvent, Rollout
 from ..records import Interaction, Item, Polarity
+from ..tools.whole_files import write_whole
 from .report_numbers import (
     Table,
     draft_table,
@@ -127,7 +127,7 @@ def write_report(
             for number, profile in enumerate(profiles, start=1)
         ],
     )
-    _replace(path, page.translate(_UNPRINTABLE).encode("utf-8", "replace"))
+    write_whole(path, page.translate(_UNPRINTABLE).encode("utf-8", "replace"))
 
 
 def _template() -> Template:
@@ -139,17 +139,6 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     return environment.get_template("report.html.jinja")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _latest_run(drafts: Sequence[Rollout]) -> tuple[Rollout, ...]:

@@ -31,9 +31,10 @@ ALLOWED: dict[str, set[str]] = {
     "records": set(),
     "models": {"records"},
     "errors": {"records"},
-    "settings": {"errors", "records"},
-    "tools": {"errors", "models", "records", "settings", "tools"},
-    "agents": {"errors", "models", "records", "settings", "tools", "prompts", "agents"},
+    "faults": set(),
+    "settings": {"errors", "faults", "records"},
+    "tools": {"errors", "faults", "models", "records", "settings", "tools"},
+    "agents": {"errors", "faults", "models", "records", "settings", "tools", "prompts", "agents"},
 }
 MAY_IMPORT_EVALS = {"evals", "cli", "commands"}
 

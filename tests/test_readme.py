@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
 from limner.agents.graph import build_graph
-from limner.cli import app
 
 
 @pytest.fixture
@@ -25,20 +23,6 @@ def test_the_drawing_is_the_compiled_graphs_own(readme: str) -> None:
     [drawing] = blocks(readme, "mermaid")
 
     assert drawing.strip() == build_graph().get_graph().draw_mermaid().strip()
-
-
-def test_every_command_and_option_named_exists(readme: str) -> None:
-    commands: Any = get_command(app)  # Typer's own type hides that it is a group
-    lines = [
-        line for block in blocks(readme, "") for line in block.splitlines() if line.startswith("limner ")
-    ]
-    assert lines
-
-    for line in lines:
-        words = line.partition("#")[0].split()[1:]
-        command = commands.commands[words[0]]
-        known: set[str] = {name for parameter in command.params for name in parameter.opts}
-        assert {word for word in words if word.startswith("--")} <= known, line
 
 
 def test_make_targets_named_exist(readme: str, root: Path) -> None:

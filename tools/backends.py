@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WeightsError
-from ..settings import ChatSettings
+from ..settings import EMBEDDED, ChatSettings
 from .openai_server import PREFIX as OPENAI_PREFIX
 from .openai_server import is_direct
 from .prices import Price, flat, price_of
 from .profilers import model_files
 
-LOCAL_PREFIX = "limner/"
-_TAKE_SCHEMAS = (LOCAL_PREFIX, "hosted_vllm/", "ollama/", "ollama_chat/", "lm_studio/")
+_TAKE_SCHEMAS = (EMBEDDED, "hosted_vllm/", "ollama/", "ollama_chat/", "lm_studio/")
 _NO_KEY = "none"
 
 
@@ -81,7 +80,7 @@ def resolve_backends(
     """
     names = (model, *settings.fallback_models)
     for name in names:
-        if name.startswith(LOCAL_PREFIX):
+        if name.startswith(EMBEDDED):
             _register(name, settings, models_dir)
     return tuple(
         _resolve(litellm, name, settings, ours=_provider(name) == _provider(model)) for name in names
@@ -90,10 +89,10 @@ def resolve_backends(
 
 def revision_suffix(model: str, models_dir: Path) -> str:
     """Return `@` and the revision of an embedded model's weights, `@missing` without any; else nothing."""
-    if not model.startswith(LOCAL_PREFIX):
+    if not model.startswith(EMBEDDED):
         return ""
     try:
-        return f"@{model_files(model.removeprefix(LOCAL_PREFIX), models_dir).revision}"
+        return f"@{model_files(model.removeprefix(EMBEDDED), models_dir).revision}"
     except (WeightsError, OSError):  # whoever asks for an answer is told what is wrong
         return "@missing"
 
@@ -106,7 +105,7 @@ def _register(model: str, settings: ChatSettings, models_dir: Path) -> None:
 
 
 def _resolve(litellm: Any, model: str, settings: ChatSettings, *, ours: bool) -> Backend:
-    remote = ours and not model.startswith(LOCAL_PREFIX)
+    remote = ours and not model.startswith(EMBEDDED)
     api_base = settings.api_base if remote else None
     options: dict[str, Any] = {} if api_base is None else {"api_base": api_base}
     if remote and settings.api_key is not None:

@@ -59,7 +59,11 @@ class ChatResult:
     """Revision or checksum of the weights, as far as it is known."""
 
     token_logprobs: tuple[float, ...] | None = None
-    """Log-probabilities of the answer's tokens, if the backend gives them."""
+    """Log-probabilities of the answer's tokens, if the backend gives them; of an embedded model they are its own,
+    before temperature, cuts and grammar."""
+
+    token_ids: tuple[int, ...] | None = None
+    """The answer's tokens, if the backend names every one of them."""
 
     first_token: Mapping[str, float] = field(default_factory=dict[str, float])
     """Alternatives for the first token with their log-probabilities, if asked for."""

@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import os
-import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-_BLOCK = 1 << 22
+from .whole_files import write_whole
 
 
 def revision_of(path: Path) -> str:
@@ -24,11 +23,8 @@ def known_sha256(path: Path) -> str:
 
 def sha256_of(path: Path) -> str:
     """Return a file's sha256, having read all of it."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remember_sha256(path: Path, digest: str) -> None:
@@ -61,11 +57,5 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _write(path: Path, stamp: dict[str, int | str]) -> None:
     """Keep a stamp if the folder can be written to; without one the file is read once a process."""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
-        ) as draft:
-            json.dump(stamp, draft)
-        os.replace(draft.name, _stamp_of(path))
-    except OSError:
-        return
+    with suppress(OSError):
+        write_whole(_stamp_of(path), json.dumps(stamp))

@@ -229,6 +229,7 @@ def _to_json(result: ChatResult) -> str:
             "model": result.model,
             "model_rev": result.model_rev,
             "token_logprobs": result.token_logprobs,
+            "token_ids": result.token_ids,
             "first_token": dict(result.first_token),
         },
         ensure_ascii=False,
@@ -237,9 +238,10 @@ def _to_json(result: ChatResult) -> str:
 
 def _from_json(text: str) -> ChatResult:
     fields = json.loads(text)
-    logprobs = fields.pop("token_logprobs")
+    logprobs, ids = fields.pop("token_logprobs"), fields.pop("token_ids", None)
     return ChatResult(
         **fields,
         token_logprobs=None if logprobs is None else tuple(logprobs),
+        token_ids=None if ids is None else tuple(ids),
         usage=Usage(cached_calls=1),
     )

@@ -1,4 +1,6 @@
-"""What a space is taught from: plain arrays, so that whoever cuts the past needs no trainer, and the other way round."""
+"""What a space is taught from, in plain arrays and words: so whoever cuts the past needs no trainer, and the
+other way round.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from .space import Space
 IntArray = NDArray[np.int64]
 
 
-class Sitting(NamedTuple):
+class PastPortrait(NamedTuple):
     """One user's portrait at a moment of this user's sequence."""
 
     sequence: int
@@ -39,11 +41,24 @@ class Lessons:
     sequences: Sequence[IntArray]
     """For each user the places of the items in `items`, oldest first."""
 
-    sittings: Sequence[Sitting] = ()
+    portraits: Sequence[PastPortrait] = ()
     """Portraits of some of these users; without any, nothing is learned about sentences."""
 
     source: str = ""
     """Name of the data, for the space's file."""
+
+
+class Words(NamedTuple):
+    """One moment of a past in words, to tune an encoder on."""
+
+    query: str
+    """The newest items as one text, what a portrait says, or one behind the other."""
+
+    answer: str
+    """Text of the item that came next."""
+
+    had: tuple[str, ...] = ()
+    """Texts of the newest items, which are no negatives of this query."""
 
 
 class Teach(Protocol):

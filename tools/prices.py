@@ -6,11 +6,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..records import Usage
+from ..settings import EMBEDDED
 
 Price = Callable[[int, int], float]
 """US dollars for so many prompt and completion tokens."""
 
-_FREE = ("limner/", "ollama/", "ollama_chat/")
+_FREE = (EMBEDDED, "ollama/", "ollama_chat/")
 _TOKENS_PER_REQUEST = 128
 _TOKENS_PER_MESSAGE = 16
 

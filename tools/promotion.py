@@ -24,6 +24,9 @@ class Promotion(Record):
     name: str
     """Model string `limner/NAME`."""
 
+    identity: str | None = None
+    """With the revision of its weights; absent where nobody wrote it down."""
+
     baseline: str
     """What it beat."""
 

@@ -16,8 +16,13 @@ class ShownScale(NamedTuple):
     """The source's scale and the levels 1, 2, … that stand for it; each level is one digit, hence one token."""
 
     low: float
+    """Lowest rating of the source; level 1."""
+
     high: float
+    """Highest rating of the source; the last level."""
+
     levels: int
+    """How many levels, from 1 to `MOST_LEVELS`."""
 
     def shown(self, rating: float) -> int:
         """Return the level nearest to a rating.

@@ -5,7 +5,7 @@ Every term is a pure function, bounded to [0, 1], and logged on its own:
 | term | 1 means | sign |
 |---|---|---|
 | `rank` | every held-back item ranks first among the negatives | + |
-| `emb` | the InfoNCE choice is certain in both directions; 0 is chance or worse | + |
+| `emb` | the InfoNCE choice is certain in both directions; ½ is chance | + |
 | `item_rank` | an item's profile ranks its held-back users first (pairs only) | + |
 | `frozen_rank` | as `rank`, but in the encoder's own space (only with `critic.space`) | logged |
 | `text` | a model that reads only the profile picks the next item with certainty | + |
@@ -15,10 +15,9 @@ Every term is a pure function, bounded to [0, 1], and logged on its own:
 | `leak` | a held-back title or a rating is spelled out; the total falls to -1 | floor |
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from ..settings import CriticSettings, RewardWeights
 from .embedder import FloatArray
 from .late_interaction import Stacked, mid_ranks, score_by_each, score_items, stack_users
+from .leaks import leak_penalty
 from .space import Space
 
 FLOOR = -1.0
@@ -37,30 +37,6 @@ _PENALTIES = ("length", "boiler")
 ALARMS = ("frozen_rank",)
 """Terms that are logged and never enter the total: if `rank` rises while `frozen_rank` falls, drafts please the
 critic's space and not the meaning."""
-
-_SPELLED = (
-    r"(?:half|one|two|three|four|five|six|seven|eight|nine|ten"
-    r"|ein(?:en)?|zwei|drei|vier|fünf|deux|trois|quatre|cinq|una|dos|tres|cuatro|cinco)"
-)
-_STARS = r"(?:stars?|stern(?:en?)?|estrellas?|étoiles?)"
-_VERDICT = (
-    r"(?:rat(?:ed|ings?)|reviews?|scores?|marks?|votes?|verdicts?|\w*wertung(?:en)?|choices?|picks?|buys?"
-    r"|purchases?|items?|products?|books?|reads?|films?|movies?|games?|albums?|series|match|fit|one)\b"
-)
-_ADJECTIVE = rf"(?:star|sterne)[\s-]+(?!{_VERDICT})[^\W\d]"
-_RATING = re.compile(
-    r"(?<![\w/])(?<!\d[.,])\d{1,3}(?:[.,]\d{1,2})?\s*(?:/|out of|von|sur|de)\s*(?:5|10|100)\b(?![/.,]?\d)"
-    rf"|\b\d{{1,2}}(?:[.,]\d{{1,2}})?\s*½?[\s-]*{_STARS}\b"
-    # "four-star hotels" says what is liked, "a five-star read" and "five stars" how much.
-    rf"|\b{_SPELLED}(?:\s+|-(?!{_ADJECTIVE})){_STARS}\b"
-    r"|\d\s*[★⭐🌟]|(?:[★☆✩✪✭✮✯⭐🌟]\ufe0f?\s*){2,}"
-    r"|\b(?:rates?|rated|rating|gave|gives?|would give)\s*(?:it|this|them)?\s*(?:a|an|of|at|as)?"
-    r"\s*\d+(?:[.,]\d+)?",
-    re.IGNORECASE,
-)
-_ARTICLES = frozenset({"the", "a", "an", "la", "le", "les", "der", "die", "das", "el", "los", "las"})
-_SHORTEST_TITLE = len("  abcd")
-"""Folded length from which a title is long enough not to be met by chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +61,9 @@ class Exam:
     known: str
     """Text of the visible history."""
 
+    rivals: tuple[FloatArray, ...] | None = None
+    """`others` as they speak for their users; `others` themselves if absent."""
+
     def mapped(self, space: Space) -> "Exam":
         """Return the same exam in a space; this very one in the encoder's own."""
         if space.is_identity:
@@ -95,6 +74,7 @@ class Exam:
             negatives=space.items(self.negatives),
             own=space.items(self.own),
             others=tuple(space.items(vectors) for vectors in self.others),
+            rivals=tuple(space.users(vectors) for vectors in self.others),
         )
 
     @cached_property
@@ -104,8 +84,8 @@ class Exam:
 
     @cached_property
     def crowd(self) -> Stacked:
-        """The recent items of each other user; needs at least one user."""
-        return stack_users(self.others)
+        """What speaks for each other user; needs at least one user."""
+        return stack_users(self.others if self.rivals is None else self.rivals)
 
 
 def score(
@@ -179,8 +159,9 @@ def info_nce_reward(
     """Bounded bidirectional InfoNCE of a portrait and its held-back items.
 
     With `s` the late-interaction score over `temperature`, each direction is the log-probability of the right
-    choice, mapped linearly so that certainty is 1 and chance, or anything below it, is 0:
-    `R(u→i) = log softmax over {i+} | negatives`, `R(i→u) = log softmax over {u} | other users`.
+    choice, less that of chance, under the logistic function: `sigmoid(R + log(1 + rivals))` with
+    `R(u→i) = log softmax over {i+} | negatives`, `R(i→u) = log softmax over {u} | other users`. It has no flat
+    part: against hard negatives most drafts are near chance, and a bound there would leave nothing to learn.
 
     Args:
         positives: Scores of the held-back items by this portrait, shape `(P,)`.
@@ -196,9 +177,9 @@ def info_nce_reward(
     Examples:
         >>> even = np.zeros(1, dtype=np.float32)
         >>> info_nce_reward(even, np.zeros(3, np.float32), np.zeros((0, 1), np.float32), temperature=1.0)
-        0.0
-        >>> round(info_nce_reward(even + 9, even, np.zeros((1, 1), np.float32), temperature=0.1), 6)
-        1.0
+        0.5
+        >>> round(info_nce_reward(even + 9, even, np.zeros((1, 1), np.float32), temperature=0.1), 6)  # 2 / 3
+        0.666667
     """
     to_item = _choice(positives, np.repeat(negatives[None, :], len(positives), axis=0), temperature)
     if len(others) == 0:
@@ -207,14 +188,12 @@ def info_nce_reward(
 
 
 def _choice(right: FloatArray, wrong: FloatArray, temperature: float) -> float:
-    """Mean bounded log-probability of `right[p]` among itself and `wrong[p]`."""
+    """Mean of `p / (p + chance)` for the probability of `right[p]` among itself and `wrong[p]`."""
     logits = np.concatenate([right[:, None], wrong], axis=1).astype(np.float64) / temperature
     logits -= logits.max(axis=1, keepdims=True)
     log_p: NDArray[np.float64] = logits[:, 0] - np.log(np.exp(logits).sum(axis=1))
-    chance = np.log(logits.shape[1])
-    if chance == 0.0:
-        return 0.0
-    return float(np.mean(np.clip(1.0 + log_p / chance, 0.0, 1.0)))
+    lead = log_p + np.log(logits.shape[1])
+    return float(np.mean(np.exp(-np.logaddexp(0.0, -lead))))
 
 
 def ground_reward(supports: Sequence[float], *, threshold: float) -> float:
@@ -255,81 +234,6 @@ def boilerplate_penalty(own: float, others: Sequence[float]) -> float:
     if not others:
         return 0.0
     return sum(1.0 if other > own else 0.5 if other == own else 0.0 for other in others) / len(others)
-
-
-def leak_penalty(text: str, targets: Sequence[str], known: str) -> float:
-    """1 if the text spells a rating or a held-back title that the visible history does not contain.
-
-    A title counts with its article in front (`The Matrix`) and behind (`Matrix, The`). Words like a rating
-    are none if they are part of a name in the visible history (`Five Star Final`), or a spelled number of
-    stars joined by a hyphen to what it describes (`four-star hotels`).
-
-    Args:
-        text: The draft.
-        targets: Titles of the held-back items (and of the item of a pair).
-        known: Text of the visible history; a title that occurs there is no secret.
-
-    Examples:
-        >>> leak_penalty("Will love The Long Way Home.", ["The Long Way Home"], "other things")
-        1.0
-        >>> leak_penalty("Would give it 4.5 out of 5.", [], "")
-        1.0
-        >>> leak_penalty("Likes long walks home.", ["The Long Way Home"], "")
-        0.0
-    """
-    folded, seen = _fold(text), _fold_history(known)
-    for target in targets:
-        forms = _forms(target)
-        if any(form in folded for form in forms) and not any(form in seen for form in forms):
-            return 1.0
-    return float(any(not _is_in_a_name(rating, known) for rating in _RATING.finditer(text)))
-
-
-@lru_cache(maxsize=1024)
-def _forms(title: str) -> tuple[str, ...]:
-    """Return a title folded, with its article in front and behind; nothing for one too short to tell.
-
-    Examples:
-        >>> _forms("Matrix, The (1999)"), _forms("The Matrix"), _forms("Up")
-        ((' the matrix ', ' matrix the '), (' the matrix ', ' matrix the '), ())
-    """
-    folded = _fold(title)
-    if len(folded) < _SHORTEST_TITLE:
-        return ()
-    words = folded.split()
-    behind = re.search(r",\s*(\w+)\s*(?:\(\d{4}\)\s*)?$", title.casefold())
-    if behind and behind[1] in _ARTICLES:
-        words = [words[-1], *words[:-1]]
-    if words[0] not in _ARTICLES or len(words) == 1:
-        return (folded,)
-    return (f" {' '.join(words)} ", f" {' '.join([*words[1:], words[0]])} ")
-
-
-def _is_in_a_name(rating: re.Match[str], known: str) -> bool:
-    """Whether a rating's words and a neighbour's stand in the history, with capitals as names have them."""
-    before = re.search(r"\w+[ -]+$", rating.string[: rating.start()])
-    after = re.match(r"[ -]+\w+", rating.string[rating.end() :])
-    longer = [f"{before[0]}{rating[0]}"] if before else []
-    longer += [f"{rating[0]}{after[0]}"] if after else []
-    for run in longer:
-        words = r"[ -]+".join(re.escape(word) for word in re.split(r"[ -]+", run))
-        for found in re.finditer(rf"\b{words}\b", known, re.IGNORECASE):
-            if not found[0].isupper() and not re.search(r"\b(?!out\b|of\b)[a-zß-ÿ]", found[0]):
-                return True
-    return False
-
-
-def _fold(text: str) -> str:
-    """Lower-case words between single blanks, without a year in brackets and punctuation."""
-    without_year = re.sub(r"\(\d{4}\)", " ", text.casefold())
-    words = " ".join(re.findall(r"\w+", without_year))
-    return f" {words} "
-
-
-@lru_cache(maxsize=64)
-def _fold_history(text: str) -> str:
-    """Fold a text that all drafts of a run are compared with."""
-    return _fold(text)
 
 
 def total_reward(terms: Mapping[str, float], weights: RewardWeights) -> float:

@@ -8,9 +8,8 @@ one's place wherever sentences score items. Nothing here needs more than numpy; 
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import SpaceFileError, WrongSpaceError
 from .embedder import FloatArray
+from .whole_files import whole_file
 
 HalfArray = NDArray[np.float16]
 
@@ -33,6 +33,12 @@ IDENTITY = "identity"
 
 _FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 _LEAST_NORM = 1e-9
+_UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, IndexError, EOFError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
+)
+"""What a file that is no space, or half of one, makes its readers raise."""
+
 _ENCODER_NAME_SHOWN = 80
 
 
@@ -181,14 +187,9 @@ def save_space(space: Space, path: Path) -> None:
         "item_weights.npy": _packed(space.item.weights),
         "item_bias.npy": _packed(space.item.bias),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as draft:
-        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in parts.items():
-                archive.writestr(zipfile.ZipInfo(name, _FIRST_DATE), content, zipfile.ZIP_DEFLATED)
-        draft.flush()
-        os.fsync(draft.fileno())
-    os.replace(draft.name, path)
+    with whole_file(path) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(zipfile.ZipInfo(name, _FIRST_DATE), content, zipfile.ZIP_DEFLATED)
 
 
 def load_space(path: Path, *, encoder: str | None = None) -> Space:
@@ -221,7 +222,7 @@ def load_space(path: Path, *, encoder: str | None = None) -> Space:
             taught=facts["taught"],
         )
         wanted = facts["name"]
-    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise SpaceFileError(str(path), f"cannot be read: {error}") from error
     if space.name != wanted:
         raise SpaceFileError(str(path), f"is damaged: it holds {space.name}, but says {wanted!r}")

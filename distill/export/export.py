@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple, get_args
 from ... import __version__
 from ...errors import MissingExtraError
 from ...records import Message, Record
-from ...tools.checksums import known_sha256
+from ...tools.checksums import known_sha256, sha256_of
 from ...tools.profilers import DESCRIPTION, ModelFiles, ProfilerDescription, Style
 from ...tools.weights import KNOWN
-from ..log.table_files import new_folder, sha256_of
+from ...tools.whole_files import new_folder
 from ..log.training_rows import Messages
 from ..log.training_set import TrainingSet
 from ..training.base_weights import open_base

@@ -6,7 +6,7 @@ from pathlib import Path
 from ...errors import InputError
 from ...tools.profilers import DESCRIPTION, read_description
 from ...tools.weights import KNOWN
-from ..log.table_files import new_folder
+from ...tools.whole_files import new_folder
 
 
 def install(exported: Path, name: str, models_dir: Path, *, replace: bool = False) -> Path:
@@ -26,14 +26,15 @@ def install(exported: Path, name: str, models_dir: Path, *, replace: bool = Fals
     check_free(name, models_dir, replace=replace)
     description = read_description(exported)
     wanted = [description.weights, description.adapter, description.card, DESCRIPTION]
-    target, old = models_dir / name, models_dir / f".{name}.old"
-    with new_folder(models_dir / f".{name}.new") as folder:
+    target, old, new = models_dir / name, models_dir / f".{name}.old", models_dir / f".{name}.new"
+    shutil.rmtree(new, ignore_errors=True)  # of an installation that was killed
+    with new_folder(new) as folder:
         for file in filter(None, wanted):
             shutil.copyfile(exported / file, folder / file)
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.rename(old)
-    (models_dir / f".{name}.new").rename(target)
+    new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
     return target
 

@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from ...errors import InputError
-from ...tools.checksums import revision_of
+from ...settings import EMBEDDED
+from ...tools.checksums import revision_of, sha256_of
 from ...tools.weights import weights_path
 from ..log.manifest import MANIFEST
+from ..training.run_folder import ADAPTER, RUN
 from .adapter import CONFIG, AdapterError
-
-LOCAL_PREFIX = "limner/"
-
-_RUN = "run.json"
-_ADAPTER = "adapter"
 
 
 class TrainedRun(NamedTuple):
@@ -33,15 +30,15 @@ class TrainedRun(NamedTuple):
     """`run.json`; empty if there is none."""
 
     manifest: Mapping[str, Any]
-    """`manifest.json` of the training set; empty if it is not where the run found it."""
+    """`manifest.json` of the training set; empty if that is not where the run found it, or another one is."""
 
     data: Path | None
-    """Folder of the training set, if it is still there."""
+    """Folder of the training set, if it is still there and the one that the run was trained on."""
 
     @property
     def public_base(self) -> str:
         """Return the base's name without folders of this machine."""
-        return self.base if self.base.startswith(LOCAL_PREFIX) else Path(self.base).name
+        return self.base if self.base.startswith(EMBEDDED) else Path(self.base).name
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -71,18 +68,19 @@ def read_run(folder: Path, base: str | None) -> TrainedRun:
         AdapterError: There is no adapter.
         InputError: Nothing says which base it is for, or `run.json` is not readable.
     """
-    adapter = folder / _ADAPTER if (folder / _ADAPTER).is_dir() else folder
+    adapter = folder / ADAPTER if (folder / ADAPTER).is_dir() else folder
     try:
         config: dict[str, Any] = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise AdapterError(str(adapter), f"{CONFIG} cannot be read: {error}") from error
-    found = TrainedRun(adapter, "", None, _json(folder / _RUN), {}, None)
+    found = TrainedRun(adapter, "", None, _json(folder / RUN), {}, None)
     base = base or found.settings.get("base") or config.get("base_model_name_or_path")
     if not base:
         raise InputError(f"{folder}: does not say which base the adapter is for; name it with `--base`")
     revision = found.record.get("identity", {}).get("base_revision") or config.get("revision")
     data = Path(found.settings["data"]) if found.settings.get("data") else None
-    data = data if data is not None and (data / MANIFEST).is_file() else None
+    if data is not None and not _is_still(data, found.record.get("identity", {}).get("data_sha256")):
+        data = None
     manifest: Mapping[str, Any] = {} if data is None else _json(data / MANIFEST)
     return found._replace(base=base, base_revision=revision, manifest=manifest, data=data)
 
@@ -101,8 +99,8 @@ def base_file(run: TrainedRun, given: str | None, models_dir: Path) -> BaseFile:
         WeightsMissingError: The weights are not on disk.
     """
     base = given or run.base
-    if base.startswith(LOCAL_PREFIX):
-        name = base.removeprefix(LOCAL_PREFIX)
+    if base.startswith(EMBEDDED):
+        name = base.removeprefix(EMBEDDED)
         found = BaseFile(weights_path(name, models_dir), name)
     elif Path(base).is_file() and Path(base).suffix == ".gguf":
         found = BaseFile(Path(base), Path(base).stem)
@@ -118,6 +116,12 @@ def base_file(run: TrainedRun, given: str | None, models_dir: Path) -> BaseFile:
             "those weights back, or name a file of the same model with `--base-gguf`"
         )
     return found
+
+
+def _is_still(data: Path, sha256: str | None) -> bool:
+    """Whether a folder holds the training set whose manifest has this sum; any, if the sum is not known."""
+    path = data / MANIFEST
+    return path.is_file() and sha256 in (None, sha256_of(path))
 
 
 def _json(path: Path) -> Mapping[str, Any]:

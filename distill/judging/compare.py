@@ -19,6 +19,7 @@ from ...records import content_hash
 from ...settings import RewardWeights
 from ...tools.prices import most_tokens
 from ...tools.statistics import PairedTest, Values, holm, paired_test
+from ...tools.whole_files import write_whole
 from .completions import KeptCompletions
 from .evaluation import (
     COMPLETIONS,
@@ -30,7 +31,6 @@ from .evaluation import (
     declare,
     way_of,
     write_users,
-    write_whole,
 )
 from .evaluation_table import as_markdown
 from .meaning import LOG_LOSS, WORD_COUNTS, LogLoss

@@ -1,9 +1,6 @@
 """What a comparison of two profilers says: the plan, declared before anything is drawn, and the figures."""
 
-import hashlib
 import json
-import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +10,9 @@ from pydantic import ValidationError
 
 from ...errors import InputError, UnknownFormatError
 from ...records import Moment, Record
+from ...tools.checksums import sha256_of
 from ...tools.statistics import Values
+from ...tools.whole_files import write_whole
 
 PLAN = "plan.json"
 USERS = "users.json"
@@ -217,24 +216,6 @@ def write_users(
     }
     write_whole(folder / USERS, json.dumps(document, ensure_ascii=False) + "\n")
     return sha256_of(folder / USERS)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _plain(values: Values) -> list[float | None]:

@@ -16,8 +16,9 @@ from pydantic import Field
 from ...errors import InputError
 from ...records import Record
 from ...settings import EMBEDDED
+from ...tools.checksums import sha256_of
 from ...tools.promotion import Promotion, read_promotion, write_promotion
-from .evaluation import EVALUATION, Compared, Evaluation, read_evaluation, sha256_of
+from .evaluation import EVALUATION, Compared, Evaluation, read_evaluation
 
 _ALPHA = 0.05
 
@@ -83,7 +84,7 @@ class PromotionRefusedError(InputError):
         return f"{self.candidate!r} is not promoted: {'; '.join(self.reasons)}"
 
 
-def reasons_against(evaluation: Evaluation, rule: GateRule, serving: str | None) -> tuple[str, ...]:
+def reasons_against(evaluation: Evaluation, rule: GateRule, serving: Promotion | None) -> tuple[str, ...]:
     """Say everything that speaks against promotion; nothing if the gate is open.
 
     Args:
@@ -94,19 +95,34 @@ def reasons_against(evaluation: Evaluation, rule: GateRule, serving: str | None)
     return (*_of_the_comparison(evaluation, rule, serving), *_of_the_figures(evaluation, rule))
 
 
-def _of_the_comparison(evaluation: Evaluation, rule: GateRule, serving: str | None) -> Iterator[str]:
+def _of_the_comparison(evaluation: Evaluation, rule: GateRule, serving: Promotion | None) -> Iterator[str]:
     plan = evaluation.plan
     if not plan.candidate.startswith(EMBEDDED):
         yield f"only an exported `{EMBEDDED}NAME` can be served; run `limner distill export` and compare that name"
+    if plan.split != "test":
+        yield f"the users of the split {plan.split!r} were looked at while it was trained; compare on `test`"
     if plan.candidate_identity == plan.baseline_identity:
         yield "candidate and baseline are the same model"
-    if serving is not None and serving not in (plan.baseline, plan.candidate):
-        yield f"{serving!r} was promoted before, but the candidate was compared with {plan.baseline!r}; compare them"
+    if serving is not None and serving.name not in (plan.baseline, plan.candidate):
+        yield (
+            f"{serving.name!r} was promoted before, but the candidate was compared with {plan.baseline!r}; compare them"
+        )
+    if (
+        serving is not None
+        and serving.name == plan.candidate
+        and _has_changed(serving, plan.candidate_identity)
+    ):
+        yield f"{serving.name!r} was promoted with other weights; export these under a name of their own, and compare"
     if plan.held_out == plan.critic_encoder:
         yield f"the held-out encoder {plan.held_out!r} is the critic's own"
     asked = evaluation.users + evaluation.changed
     if evaluation.changed > rule.changed * asked:
         yield f"{evaluation.changed} of {asked} users were left out because the store has changed"
+
+
+def _has_changed(serving: Promotion, identity: str) -> bool:
+    """Whether other weights go by the promoted name now."""
+    return serving.identity not in (None, identity)
 
 
 def _of_the_figures(evaluation: Evaluation, rule: GateRule) -> Iterator[str]:
@@ -159,11 +175,12 @@ def promote(
     """
     evaluation = read_evaluation(folder)
     before = read_promotion(models_dir)
-    reasons = reasons_against(evaluation, rule or GateRule(), before.name if before else None)
+    reasons = reasons_against(evaluation, rule or GateRule(), before)
     if reasons:
         raise PromotionRefusedError(evaluation.plan.candidate, reasons)
     promotion = Promotion(
         name=evaluation.plan.candidate,
+        identity=evaluation.plan.candidate_identity,
         baseline=evaluation.plan.baseline,
         evaluation=sha256_of(folder / EVALUATION),
         primary=evaluation.plan.primary,

@@ -12,7 +12,6 @@ from ...tools.budget import Budget
 from ...tools.chat import ChatModel, ChatRequest, JsonSchema
 from ..log.training_rows import PromptOnly
 
-_ADAPTER = "adapter"
 _WEIGHTS = "adapter_model.safetensors"
 
 
@@ -137,14 +136,14 @@ class AdapterProfiler:
         notice: Callable[[str], None] | None = None,
     ) -> None:
         from ...tools.checksums import revision_of
-        from ..training.run_folder import read_run
+        from ..training.run_folder import ADAPTER, read_run
 
         self._folder, self._models_dir = folder, models_dir
         self._temperature, self._notice = temperature, notice
         run = read_run(folder)
         self._base = run.identity.settings.base
         self.name = str(folder)
-        revision = revision_of(folder / _ADAPTER / _WEIGHTS)
+        revision = revision_of(folder / ADAPTER / _WEIGHTS)
         self.identity = f"adapter {revision} on {run.identity.base_revision}"
         self._opened: Any = None
 
@@ -175,11 +174,12 @@ class AdapterProfiler:
     def _open(self) -> tuple[Any, Any]:
         from ..training.base_weights import open_base
         from ..training.encoding import ChatEncoder
+        from ..training.run_folder import ADAPTER
 
         base = open_base(self._base, self._models_dir, self._notice)
         import peft
 
-        model: Any = peft.PeftModel.from_pretrained(base.model, str(self._folder / _ADAPTER))
+        model: Any = peft.PeftModel.from_pretrained(base.model, str(self._folder / ADAPTER))
         return model.eval(), ChatEncoder(base.tokenizer)
 
 

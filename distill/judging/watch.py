@@ -2,7 +2,6 @@
 
 import json
 import math
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from ...errors import InputError
 from ...records import content_hash
 from ...tools.statistics import Values
 from ...tools.waiting import Wait, wait_for
+from ...tools.whole_files import write_whole
 from ..training.watching import Look, Writer
 from ..training.writing import ModelWriter
 from .alarm import AlarmRule, alarm, change
@@ -149,11 +149,7 @@ class HackingWatch:
             },
             "completions": list(written),
         }
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(step)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        part.write_text(json.dumps(look, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_whole(self._path(step), json.dumps(look, ensure_ascii=False, indent=1) + "\n")
 
     def _path(self, step: int) -> Path:
         return self._folder / f"look-{step:06}.json"

@@ -2,13 +2,12 @@
 
 import asyncio
 import importlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from ...models import Rollout
 from ...tools.store import Store
+from ...tools.whole_files import beside, settle
 
 BATCH = 500
 """Rollouts in memory and in one row group."""
@@ -79,16 +78,14 @@ async def export_rollouts(store: Store, path: Path) -> int:
     parquet: Any = importlib.import_module("pyarrow.parquet")
     schema = rollout_schema()
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    part = Path(name)
+    part = beside(path)
     written = 0
     try:
         with parquet.ParquetWriter(part, schema, compression="zstd") as writer:
             async for batch in store.rollouts(batch=BATCH):
                 await asyncio.to_thread(_append, writer, schema, batch)
                 written += len(batch)
-        await asyncio.to_thread(_settle, part, path)
+        await asyncio.to_thread(settle, part, path)
     finally:
         part.unlink(missing_ok=True)
     return written
@@ -109,18 +106,3 @@ def _row(rollout: Rollout) -> dict[str, Any]:
     row["ts"] = row.pop("at")
     row["rewards"] = list(rollout.rewards.items())
     return row
-
-
-def _settle(part: Path, path: Path) -> None:
-    """Put the finished file on disk, then under its name."""
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.chmod(0o666 & ~_umask())
-    part.replace(path)
-
-
-def _umask() -> int:
-    """Return the process's file mode mask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

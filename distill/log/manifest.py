@@ -109,7 +109,7 @@ class Manifest(Record):
     """The one critic whose rewards it holds; absent if nothing was kept."""
 
     boundary: Moment | None
-    """The boundary in force; absent for a log of one moment, which is split by user alone."""
+    """The boundary in force; absent for a log that time cannot tell apart, which is split by user alone."""
 
     excluded_users: int
     """Users left out by name. Their ids are not written down."""

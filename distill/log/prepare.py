@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ... import __version__
 from ...errors import CriticVersionError, EmptySplitError
 from ...models import Rollout
+from ...tools.whole_files import new_folder
 from .filters import REASONS, Reason, first_of_each, group_fault
 from .groups import DraftGroup, group_drafts
 from .lessons import lessons_of, prompt_of
@@ -22,12 +23,15 @@ from .manifest import Funnel, LogSource, Manifest, Recipe, SplitCounts
 from .rescoring import Rescore, graded_by
 from .splits import SPLITS, Split, split_of, wrong_side
 from .staging import Staging, UserDrafts
-from .table_files import TableFiles, new_folder, write_manifest
+from .table_files import TableFiles, write_manifest
 
 Knows = Callable[[str], Awaitable[bool]]
 """Whether a user is still known; one who is not was forgotten."""
 
 _NOBODY: frozenset[str] = frozenset()
+
+_BEHIND_THE_BOUNDARY: tuple[Reason, ...] = ("duplicate", "not_rescored", "single", "equal")
+"""Reasons that are tried on what the boundary keeps."""
 
 
 class Source(NamedTuple):
@@ -212,5 +216,23 @@ class _Maker:
             if not counts["groups"] and getattr(self._recipe.splitting, split, 0.0) > 0
         ]
         if terms.boundary is None:
-            notes.append("all drafts are of one moment, so they are split by user alone")
+            notes.append(
+                "all drafts are of one moment, or nearly all, so they are split by user alone; `--boundary` splits "
+                "them by time too"
+            )
+        elif note := self._left_out(terms.boundary):
+            notes.append(note)
         return tuple(notes)
+
+    def _left_out(self, boundary: datetime) -> str | None:
+        """Say so if the boundary costs half of the drafts or more."""
+        late, early = self._dropped["after_boundary"], self._dropped["before_boundary"]
+        others = sum(self._dropped[reason] for reason in _BEHIND_THE_BOUNDARY)
+        kept = sum(counts["drafts"] for counts in self._splits.values())
+        able = late + early + others + kept
+        if 2 * (late + early) < able:
+            return None
+        return (
+            f"the boundary {boundary.isoformat()} leaves out {late + early} of {able} drafts that could teach; give "
+            "another `--boundary`, or one behind all drafts and `--keep-early`, which split by user alone"
+        )

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...errors import BadRowError, UnknownFormatError
+from ...faults import first_fault
 from ...models import Rollout
 from ...tools.store import Store
 from .filters import inconsistency
@@ -36,7 +37,7 @@ async def read_store(store: Store) -> AsyncIterator[list[Rollout]]:
         except StopAsyncIteration:
             return
         except ValidationError as error:
-            field, reason = _first_fault(error)
+            field, reason = _field_and_reason(error)
             raise BadRowError(f"{STORE} (rows from here)", done + 1, field, reason) from None
         for row, rollout in enumerate(batch, start=done + 1):
             _check(rollout, STORE, row)
@@ -98,15 +99,14 @@ def _rollout(row: dict[str, Any], path: Path, number: int) -> Rollout:
             {("at" if name == "ts" else name): value for name, value in row.items()} | {"rewards": rewards}
         )
     except ValidationError as error:
-        raise BadRowError(str(path), number, *_first_fault(error)) from None
+        raise BadRowError(str(path), number, *_field_and_reason(error)) from None
     _check(rollout, str(path), number)
     return rollout
 
 
-def _first_fault(error: ValidationError) -> tuple[str, str]:
-    fault = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in fault["loc"])
-    return ("ts" if field == "at" else field), fault["msg"]
+def _field_and_reason(error: ValidationError) -> tuple[str, str]:
+    fault = first_fault(error)
+    return ("ts" if fault.field == "at" else fault.field), fault.reason
 
 
 def _check(rollout: Rollout, file: str, number: int) -> None:

@@ -35,8 +35,9 @@ class Splitting(Record):
     """No rollout of train is at or after it, and none of the others before it; absent: `before` decides."""
 
     before: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
-    """Share of the rollouts that lie before the boundary, if none is given. A log whose rollouts are all of
-    one moment has no boundary, and is split by user alone."""
+    """Share of the rollouts that lie before the boundary, if none is given; rollouts of one moment stay together,
+    so it is about that share. A log of less than a day, or of which nearly all is of one moment, has no boundary
+    and is split by user alone."""
 
     keep_early: bool = False
     """Whether validation and test keep what lies before the boundary."""
@@ -66,7 +67,7 @@ def wrong_side(
     Args:
         split: The split of its user.
         as_of: Its moment.
-        boundary: The boundary in force; `None` where the log has a single moment.
+        boundary: The boundary in force; `None` where users alone are split.
         splitting: Whether early rollouts are kept.
     """
     if boundary is None:

@@ -4,13 +4,16 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from ...models import Rollout
 from ...tools.sql_tables import micros, moment_at
 from .filters import Filters, Reason, fault
+
+_LEAST_SPAN = timedelta(days=1)
+"""Moments nearer to each other than that have about the same past, so none of them is the future of another."""
 
 _TABLES = """
 PRAGMA journal_mode = OFF;
@@ -108,17 +111,24 @@ class Staging:
         )
 
     def boundary(self, before: float) -> datetime | None:
-        """Return the moment before which this share of usable drafts lies; `None` if all are of one moment."""
+        """Return the moment before which about this share of usable drafts lies.
+
+        Drafts of one moment stay together, so it is the moment that comes nearest. `None` if time cannot tell the
+        drafts apart: all are of less than a day, or no moment has half of the share before it.
+        """
         query = "SELECT COUNT(*), MIN(as_of), MAX(as_of) FROM usable"
         count, first, last = self._database.execute(query).fetchone()
-        if first == last:
+        if not count or moment_at(last) - moment_at(first) < _LEAST_SPAN:
             return None
-        query = "SELECT as_of FROM usable WHERE as_of > ? ORDER BY as_of LIMIT 1 OFFSET ?"
-        earliest = self._database.execute("SELECT COUNT(*) FROM usable WHERE as_of = ?", (first,)).fetchone()[
-            0
-        ]
-        place = max(0, int(before * count) - earliest)
-        return moment_at(self._database.execute(query, (first, place)).fetchone()[0])
+        query = "SELECT as_of, COUNT(*) FROM usable GROUP BY as_of ORDER BY as_of"
+        best, nearest, earlier = None, 0.0, 0
+        with closing(self._database.execute(query)) as moments:
+            for as_of, drafts in moments:
+                share = earlier / count
+                if earlier and abs(share - before) < abs(nearest - before):
+                    best, nearest = as_of, share
+                earlier += drafts
+        return moment_at(best) if best is not None and nearest >= before / 2 else None
 
     def read(self) -> Iterator[UserDrafts]:
         """Yield one user after another, in order."""

@@ -1,16 +1,11 @@
 """The tables of a training set as Parquet files that appear all at once."""
 
-import hashlib
 import importlib
 import os
-import secrets
-import shutil
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...errors import InputError
+from ...tools.checksums import sha256_of
 from .manifest import MANIFEST, Manifest, TableFile
 from .splits import SPLITS, Split
 from .table_schemas import table_schema
@@ -20,25 +15,6 @@ ROWS = 500
 """Rows in one row group, and in memory for each table."""
 
 _NAMES = {kind: name for name, kind in TABLES.items()}
-
-
-@contextmanager
-def new_folder(out: Path) -> Generator[Path]:
-    """Give a folder beside `out` that becomes `out` if the block ends well and disappears if it does not.
-
-    Raises:
-        InputError: `out` is there and is not an empty folder.
-    """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise InputError(f"{out} is already there; choose another folder for `out`, or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.parent / f".{out.name}.{secrets.token_hex(4)}.part"
-    part.mkdir()
-    try:
-        yield part
-        part.replace(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 class TableFiles:
@@ -104,12 +80,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         file.write(manifest.model_dump_json(indent=2) + "\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _plain(row: TrainingRow) -> dict[str, Any]:

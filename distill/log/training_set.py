@@ -9,9 +9,10 @@ from typing import Any, Self, TypeVar
 from pydantic import ValidationError
 
 from ...errors import UnknownFormatError
+from ...tools.checksums import sha256_of
 from .manifest import MANIFEST, Manifest
 from .splits import Split
-from .table_files import ROWS, sha256_of
+from .table_files import ROWS
 from .training_rows import (
     TABLES,
     Advantage,

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...errors import EmptySplitError
+from ...tools.whole_files import new_folder
 from ..log.splits import Split
-from ..log.table_files import new_folder
 from ..log.training_set import TrainingSet
 from ..rewards.by_name import read_options
 from .prompts import columns_of

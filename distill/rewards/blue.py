@@ -33,7 +33,8 @@ class BlueOptions(Record):
     """Score items by each sentence and a soft maximum, as Limner does; else by one vector of the whole."""
 
     floor: float = -10.0
-    """Total of a completion that cannot be read; log 129 = 4.86 below 0 is chance in each direction."""
+    """Total of a completion that cannot be read, and the least of any: a portrait that points the wrong way is worth
+    no less than none. Log 129 = 4.86 below 0 is chance among the items."""
 
     control: LengthOptions = LengthOptions()
     """How length is paid for."""
@@ -43,12 +44,13 @@ class BlueOptions(Record):
 
 
 class Blue:
-    """`total = emb · ½(R_u→i + R_i→u) + text · P(next item) + length · r_len`, unbounded below.
+    """`total = emb · ½(R_u→i + R_i→u) + text · P(next item) + length · r_len`, at least `floor`.
 
     Terms: `to_item` and `to_user` in nats, `emb` their mean, `text` in [0, 1], `length`.
 
     Source:
-        BLUE, reconstructed from its abstract; the weights are ours. Differs: several held-back items; the portraits
+        BLUE, reconstructed from its abstract; the weights are ours. Differs: bounded below, so that no completion
+        gains by being unreadable; several held-back items; the portraits
         of other users in the batch are all their completions, and where the batch has no other user, the raw
         histories of the critic's audience stand in; dislikes are left out of the vector, since encoders do not
         see negation; the text reward is the probability of the right letter among four, where the backend gives
@@ -105,7 +107,8 @@ class Blue:
         elif options.text > 0:
             return terms  # without a term that others have, the total would not compare
         weights = {"emb": options.emb, "text": options.text, "length": options.length}
-        return {**terms, "total": sum(weights[name] * terms.get(name, 0.0) for name in weights)}
+        total = sum(weights[name] * terms.get(name, 0.0) for name in weights)
+        return {**terms, "total": max(options.floor, total)}
 
     def _portrait(self, reading: Reading) -> FloatArray:
         """Return the vectors that score items: the liked sentences and their whole, or the whole alone."""

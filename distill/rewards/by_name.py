@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...errors import SettingsError
+from ...faults import first_fault
 from ...records import Record
 from .blue import Blue, BlueOptions
 from .catalogue_rewards import LangPTune, LangPTuneOptions, R2ec, R2ecOptions
@@ -110,11 +111,8 @@ def read_options(name: str, options: Options) -> Record:
     try:
         return REWARDS[name].options.model_validate(options)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        raise SettingsError(
-            f"reward_options.{name}.{place}", f"{fault['msg']}, got {fault['input']!r}"
-        ) from None
+        fault = first_fault(error)
+        raise SettingsError(f"reward_options.{name}.{fault.field}", str(fault)) from None
 
 
 def make_rewards(

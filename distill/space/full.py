@@ -7,7 +7,6 @@ equal to a user's own, are no negatives.
 
 import importlib.util
 import logging
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -19,6 +18,8 @@ from pydantic import PositiveFloat, PositiveInt
 
 from ...errors import InputError, MissingExtraError, TooFewLessonsError
 from ...records import Record
+from ...tools.lessons import Words
+from ...tools.whole_files import new_folder
 from .adapter import one_torch
 
 Torch = Any
@@ -27,19 +28,6 @@ Torch = Any
 log = logging.getLogger("limner")
 
 _TOLD_EVERY = 20
-
-
-class Reading(NamedTuple):
-    """A query in words and what its user chose next."""
-
-    query: str
-    """The newest items as one text, what a portrait says, or one behind the other."""
-
-    answer: str
-    """Text of the item."""
-
-    had: tuple[str, ...] = ()
-    """Texts of items that are no negatives of this query."""
 
 
 class TuneSettings(Record):
@@ -58,7 +46,7 @@ class TuneSettings(Record):
     """Of the loss, in cosine units."""
 
     tokens: PositiveInt = 96
-    """Tokens of a text that are read; the rest is cut off."""
+    """Tokens of a text that are read while tuning; the rest is cut off. The tuned encoder reads as many as before."""
 
     threads: PositiveInt = 1
     """Threads of PyTorch meanwhile."""
@@ -75,7 +63,7 @@ class Tuned(NamedTuple):
 
 def tune_encoder(
     model: Path,
-    readings: Sequence[Reading],
+    readings: Sequence[Words],
     out: Path,
     *,
     seed: int,
@@ -107,15 +95,17 @@ def tune_encoder(
     started = time.monotonic()
     with one_torch(chosen.threads, seed):
         encoder: Any = import_module("sentence_transformers").SentenceTransformer(str(model), device="cpu")
-        encoder.max_seq_length = min(chosen.tokens, encoder.max_seq_length or chosen.tokens)
+        reads = encoder.max_seq_length
+        encoder.max_seq_length = min(chosen.tokens, reads or chosen.tokens)
         losses = _run(encoder, readings, chosen, seed, notice)
+        encoder.max_seq_length = reads
         _save(encoder, out)
     return Tuned(losses, time.monotonic() - started)
 
 
 def _run(
     encoder: Torch,
-    readings: Sequence[Reading],
+    readings: Sequence[Words],
     chosen: TuneSettings,
     seed: int,
     notice: Callable[[str], None],
@@ -146,7 +136,7 @@ def _run(
     return losses
 
 
-def contrast(encoder: Torch, readings: Sequence[Reading], *, temperature: float) -> Torch:
+def contrast(encoder: Torch, readings: Sequence[Words], *, temperature: float) -> Torch:
     """Return the mean loss of a batch, in nats, ready to go back from."""
     torch: Any = import_module("torch")
     queries = _embed(encoder, [reading.query for reading in readings])
@@ -166,9 +156,5 @@ def _embed(encoder: Torch, texts: Sequence[str]) -> Torch:
 
 
 def _save(encoder: Torch, out: Path) -> None:
-    draft = out.with_name(f".{out.name}.part")
-    shutil.rmtree(draft, ignore_errors=True)
-    encoder.save(str(draft), create_model_card=False)
-    if out.exists():
-        out.rmdir()
-    draft.replace(out)
+    with new_folder(out) as draft:
+        encoder.save(str(draft), create_model_card=False)

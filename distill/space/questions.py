@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ...errors import TooFewLessonsError
 from ...tools.embedder import FloatArray
-from ...tools.lessons import IntArray, Lessons, Sitting
+from ...tools.lessons import IntArray, Lessons, PastPortrait
 
 NOTHING = -1
 """Fills up histories shorter than the window."""
@@ -85,7 +85,7 @@ def plan_course(lessons: Lessons, *, window: int, held: int, rng: np.random.Gene
     if len(able) < _FEWEST_USERS:
         raise TooFewLessonsError(len(able), _FEWEST_USERS)
     sitters = {
-        each.sequence: each for each in lessons.sittings if each.cut < len(lessons.sequences[each.sequence])
+        each.sequence: each for each in lessons.portraits if each.cut < len(lessons.sequences[each.sequence])
     }
     seated: list[int] = rng.permutation(sorted(sitters))[: min(held, len(sitters) // 5)].tolist()
     others: list[int] = rng.permutation(sorted(set(able) - sitters.keys())).tolist()
@@ -101,7 +101,9 @@ def plan_course(lessons: Lessons, *, window: int, held: int, rng: np.random.Gene
     )
 
 
-def _exam(lessons: Lessons, last: Sequence[tuple[int, int]], asked: Sequence[Sitting], window: int) -> Exam:
+def _exam(
+    lessons: Lessons, last: Sequence[tuple[int, int]], asked: Sequence[PastPortrait], window: int
+) -> Exam:
     return Exam(
         moments=_moments(lessons, last, window),
         histories=[lessons.sequences[place][:t] for place, t in last],
@@ -120,13 +122,13 @@ def _moments(lessons: Lessons, at: Sequence[tuple[int, int]], window: int) -> Mo
     return Moments(newest, answer)
 
 
-def _spoken(lessons: Lessons, sittings: Sequence[Sitting], window: int) -> Spoken:
+def _spoken(lessons: Lessons, portraits: Sequence[PastPortrait], window: int) -> Spoken:
     """Put portraits side by side; what came right behind each is its answer."""
-    width = max((len(each.facets) for each in sittings), default=1)
-    table = np.zeros((len(sittings), width, lessons.items.shape[1]), dtype=np.float32)
-    real = np.zeros((len(sittings), width), dtype=np.bool_)
-    for row, each in enumerate(sittings):
+    width = max((len(each.facets) for each in portraits), default=1)
+    table = np.zeros((len(portraits), width, lessons.items.shape[1]), dtype=np.float32)
+    real = np.zeros((len(portraits), width), dtype=np.bool_)
+    for row, each in enumerate(portraits):
         table[row, : len(each.facets)] = each.facets
         real[row, : len(each.facets)] = True
-    at = [(each.sequence, each.cut) for each in sittings]
+    at = [(each.sequence, each.cut) for each in portraits]
     return Spoken(_moments(lessons, at, window), table, real)

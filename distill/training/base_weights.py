@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import InputError, MissingExtraError, WeightsError
 from ...records import content_hash
+from ...settings import EMBEDDED
 from ...tools.checksums import revision_of
 from ...tools.weights import KNOWN, verify_weights
 from .quiet import quiet
@@ -17,7 +18,6 @@ from .quiet import quiet
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-LOCAL_PREFIX = "limner/"
 
 CONVERTED = "hf"
 """Folder of the models folder that holds GGUF files as Hugging Face folders."""
@@ -94,8 +94,8 @@ def locate_base(base: str, models_dir: Path, notice: Callable[[str], None] | Non
     Raises:
         See `open_base`.
     """
-    if base.startswith(LOCAL_PREFIX):
-        name = base.removeprefix(LOCAL_PREFIX)
+    if base.startswith(EMBEDDED):
+        name = base.removeprefix(EMBEDDED)
         if any(known.name == name and known.folder for known in KNOWN):
             raise InputError(f"base {base!r} is an encoder, not a language model")
         return _from_gguf(verify_weights(name, models_dir), models_dir, notice or (lambda _: None))
@@ -105,7 +105,7 @@ def locate_base(base: str, models_dir: Path, notice: Callable[[str], None] | Non
     if (path / "config.json").is_file():
         return BaseFolder(path, _revision_of_folder(path))
     raise InputError(
-        f"base {base!r} is no Hugging Face folder, no .gguf file and no `{LOCAL_PREFIX}NAME`; download the "
+        f"base {base!r} is no Hugging Face folder, no .gguf file and no `{EMBEDDED}NAME`; download the "
         "model to a folder and name that"
     )
 

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from ...errors import InputError, SettingsError
+from ...faults import first_fault
 from ...records import Record
 from ..onpolicy.settings import OnPolicySettings
 
@@ -281,10 +282,10 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _explain(error: ValidationError) -> SettingsError:
     """Turn the first of pydantic's complaints into ours."""
-    fault = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in fault["loc"]) or "training"
-    if fault["type"] == "missing":
+    fault = first_fault(error)
+    name = fault.field or "training"
+    if fault.kind == "missing":
         return SettingsError(name, f"is needed; give `--{name}`, or set it in the file of `--config`")
-    if fault["type"] == "extra_forbidden":
+    if fault.kind == "extra_forbidden":
         return SettingsError(name, "is unknown; check the spelling")
-    return SettingsError(name, f"{fault['msg']}, got {fault['input']!r}")
+    return SettingsError(name, str(fault))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import SettingsError
 from ...settings import Settings
+from ...tools.checksums import sha256_of
 from ..log.manifest import MANIFEST
-from ..log.table_files import sha256_of
 from ..log.training_set import TrainingSet
 from .adapters import adapted
 from .base_weights import Base, open_base

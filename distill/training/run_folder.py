@@ -1,7 +1,6 @@
 """A run's folder: what is in it, and what it says about the run."""
 
 import json
-import os
 import platform
 import shutil
 import sys
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 
 from ...errors import InputError, SettingsError, UnknownFormatError
 from ...records import Moment, Record
+from ...tools.whole_files import write_whole
 from .config import TrainingSettings
 from .plan import TrainingPlan
 
@@ -28,6 +28,7 @@ CHECKPOINTS = "checkpoints"
 CURVES = "curves.png"
 REPORT = "report.html"
 TENSORBOARD = "tensorboard"
+LOOKS = "looks"
 
 Outcome = Literal["finished", "stopped"]
 
@@ -209,17 +210,6 @@ def last_checkpoint(out: Path) -> Path | None:
             continue
         found[int(step)] = path
     return found[max(found)] if found else None
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    draft = path.with_name(f".{path.name}.part")
-    data = content.encode() if isinstance(content, str) else content
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 def save_adapter(model: Any, folder: Path, *, base: str, revision: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import MissingExtraError
+from ...tools.whole_files import write_whole
 from .config import TrainingSettings
 from .curves import draw_curves
 from .interruption import Interruption
@@ -19,6 +20,7 @@ from .run_folder import (
     ADAPTER,
     CHECKPOINTS,
     CURVES,
+    LOOKS,
     REPORT,
     RUN,
     RunRecord,
@@ -31,7 +33,6 @@ from .run_folder import (
     peak_memory,
     read_identity,
     save_adapter,
-    write_whole,
 )
 from .run_report import as_html
 from .trainers import build_trainer, equip
@@ -126,10 +127,17 @@ def train(
     with _threads(settings.threads), Interruption(notice) as interruption:
         run = prepare_run(settings, models_dir, notice, bench)
         checkpoint = _open_folder(run, resume=resume, notice=notice)
+        if resume and not watches and (settings.out / LOOKS).is_dir():
+            notice(
+                f"{settings.out} was watched for reward hacking, and is not any more; name `--watch-users` again"
+            )
         trainer = build_trainer(run)
         looking = equip(trainer, run, watches, interruption, advance)
         with quiet():
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            if checkpoint is not None and _step_of(checkpoint) >= run.plan.steps:
+                _restore(run.model, trainer, checkpoint)
+            else:
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if interruption.wanted:
             notice(f"step {trainer.state.global_step} is saved in {settings.out / CHECKPOINTS}")
             raise KeyboardInterrupt
@@ -166,6 +174,19 @@ def _open_folder(run: PreparedRun, *, resume: bool, notice: Notice) -> Path | No
     return checkpoint
 
 
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.partition("-")[2])
+
+
+def _restore(model: Any, trainer: "Trainer", checkpoint: Path) -> None:
+    """Take up a run that ended behind its last step: the trainer would take one more before it looks at the count."""
+    from transformers import TrainerState
+
+    peft: Any = import_module("peft")
+    peft.set_peft_model_state_dict(model, peft.load_peft_weights(str(checkpoint), device="cpu"))
+    trainer.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+
+
 def _record(
     run: PreparedRun,
     trainer: "Trainer",
@@ -184,7 +205,7 @@ def _record(
         outcome="stopped" if looking.stop else "finished",
         message=looking.stop,
         steps=trainer.state.global_step,
-        resumed_from=int(checkpoint.name.partition("-")[2]) if checkpoint else None,
+        resumed_from=_step_of(checkpoint) if checkpoint else None,
         history=numbers(trainer.state.log_history),
         started=started,
         seconds=round(seconds, 1),

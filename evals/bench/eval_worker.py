@@ -18,7 +18,7 @@ from ..dataset import FloatArray, IntArray
 from ..matrices import Matrix, sparse
 from ..metrics import CUTOFFS, measure
 from ..places import Places, place
-from ..ranking import BLOCK, Asked, Timed, run_system
+from ..ranking import BLOCK, Timed, Trial, run_system
 from ..rows import rows_of
 from ..splits import Past, Queries
 from .eval_world import World, invent_world
@@ -141,7 +141,7 @@ def _placed(system: _Bare, world: World) -> Places:
 
 def _measure_all(system: _Bare, world: World, seed: int) -> int:
     """Return how many numbers with intervals came out."""
-    asked = Asked(
+    trial = Trial(
         past=world.past,
         problem=world.problem,
         dataset="invented",
@@ -149,7 +149,7 @@ def _measure_all(system: _Bare, world: World, seed: int) -> int:
         ties="average",
         seed=seed,
     )
-    return len(rows_of([run_system(_timer(system), asked)], seed=seed))
+    return len(rows_of([run_system(_timer(system), trial)], seed=seed))
 
 
 def _as_matrix(queries: Queries, n_items: int) -> Matrix:

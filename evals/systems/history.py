@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from ...agents.case import mean_vector
 from ...records import Item, Record
 from ..dataset import FloatArray, IntArray
 from ..encoding import Encoding, label_of
-from ..options import named, read_options
+from ..options import given_or, named, read_options
 from ..pooling import score_late
 from ..spaces import OwnSpace
 from ..splits import Past, Queries
@@ -110,8 +111,7 @@ class HistorySystem:
     def _decay(self) -> float:
         if self._options.form == "mean":
             return 1.0
-        given = "decay" in self._options.model_fields_set
-        return self._options.decay if given else self._own.space.decay or self._options.decay
+        return given_or(self._options, "decay", self._own.space.decay)
 
 
 def recent_items(queries: Queries, last: int) -> list[IntArray]:
@@ -125,15 +125,3 @@ def history_text(items: Sequence[Item], newest: IntArray, chars: int) -> str:
     numbers: list[int] = newest.tolist()
     texts = (items[number].describe(chars) for number in numbers)
     return _SEPARATOR.join(text for text in texts if text)
-
-
-def mean_vector(vectors: FloatArray, weights: FloatArray | None = None) -> FloatArray:
-    """Return the weighted mean at unit length, shape `(D,)`.
-
-    Examples:
-        >>> [round(x, 2) for x in mean_vector(np.eye(2, dtype=np.float32), np.float32([3, 4])).tolist()]
-        [0.6, 0.8]
-    """
-    mean = np.average(vectors, axis=0, weights=weights)
-    unit: FloatArray = (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
-    return unit

@@ -6,16 +6,17 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, PositiveInt
 
+from ...agents.case import mean_vector
 from ...models import Profile
 from ..dataset import FloatArray, IntArray
-from ..options import read_options
+from ..options import given_or, read_options
 from ..pooling import score_late, share_late, standardise
 from ..portraits.liked_texts import liked_texts
 from ..portraits.painters import Painter
 from ..splits import Queries
 from ..system import System
 from ..workspace import Workspace
-from .history import history_text, mean_vector, recent_items
+from .history import history_text, recent_items
 from .portrait import DrawnSystem, LoopOptions, profile_vectors
 
 
@@ -83,14 +84,13 @@ class HistoryPortraitSystem(DrawnSystem):
         """Return what a history's newest items score by, newest first, shape `(H, D)`."""
         if self._options.history == "late" or not len(vectors):
             return self._own.users(vectors)
-        given = "decay" in self._options.model_fields_set
-        decay = self._options.decay if given else self._own.space.decay or self._options.decay
+        decay = given_or(self._options, "decay", self._own.space.decay)
         return self._own.users(mean_vector(vectors, decay ** np.arange(len(vectors)))[None])
 
     @property
     def _weight(self) -> float:
-        given = "weight" in self._options.model_fields_set or self._options.form != "late"
-        return self._options.weight if given else self._own.space.share or self._options.weight
+        learned = self._own.space.share if self._options.form == "late" else None
+        return given_or(self._options, "weight", learned)
 
     def _score_text(
         self, newest: Sequence[IntArray], profiles: Sequence[Profile | None], matrix: FloatArray

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from .errors import BadRowError
+from .faults import first_fault
 from .records import Interaction, Item
 
 
@@ -39,6 +40,5 @@ def read_item(row: Item | Mapping[str, Any], ix: int) -> Item:
 
 
 def _bad_row(ix: int, error: ValidationError) -> BadRowError:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"]) or "row"
-    return BadRowError("argument", ix, field, f"{first['msg']}, got {first['input']!r}")
+    fault = first_fault(error)
+    return BadRowError("argument", ix, fault.field or "row", str(fault))

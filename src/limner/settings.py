@@ -31,6 +31,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as SettingsParsingError
 
 from .errors import SettingsError
+from .faults import first_fault
 
 DEFAULT_MODEL = "limner/smollm2-135m"
 DEFAULT_EMBEDDER = "minilm"
@@ -332,8 +333,7 @@ def _misspelt(name: str) -> str | None:
 
 def _explain(error: ValidationError) -> SettingsError:
     """Turn the first of pydantic's complaints into ours; an unknown name's value may be a secret."""
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return SettingsError(name, "is unknown; check the spelling")
-    return SettingsError(name, f"{first['msg']}, got {first['input']!r}")
+    fault = first_fault(error)
+    if fault.kind == "extra_forbidden":
+        return SettingsError(fault.field, "is unknown; check the spelling")
+    return SettingsError(fault.field, str(fault))

@@ -1,4 +1,4 @@
-"""What tests of learning share: a language model small enough to be trained, and a small store to learn from."""
+"""What tests of learning share: a language model small enough to be trained, logged drafts, and a small store."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,7 +15,8 @@ from limner.agents.build_form import form_of
 from limner.agents.lexicon import Lexicon
 from limner.agents.state import Deps, State
 from limner.distill.log.training_rows import PromptOnly
-from limner.records import Interaction, Item
+from limner.models import Rollout
+from limner.records import Interaction, Item, Message, Usage
 from limner.settings import Settings, load_settings
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatModel
@@ -29,6 +30,7 @@ CHAT_TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +73,43 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def logged_draft() -> Callable[..., Rollout]:
+    """Write a draft of a log that can teach: the first one of user `ada`; what differs is given."""
+
+    def write(**changes: Any) -> Rollout:
+        fields: dict[str, Any] = {
+            "rollout_id": "r0",
+            "run_id": "run",
+            "user_id": "ada",
+            "round": 0,
+            "draft_ix": 0,
+            "group_key": "logged",
+            "messages": (Message(role="user", content="Draw."),),
+            "completion": "Draft.",
+            "profile_text": "Draft.",
+            "finish_reason": "stop",
+            "backend": "scripted",
+            "model_rev": "1",
+            "temperature": 0.9,
+            "top_p": 0.95,
+            "selected": False,
+            "selection_propensity": 0.0,
+            "rewards": {"rank": 0.5, "total": 0.5},
+            "critic_version": "c1",
+            "as_of": MOMENT,
+            "held": ("e1",),
+            "neg_seed": 3,
+            "prompt_id": "draft_profile",
+            "prompt_version": 2,
+            "usage": Usage(),
+            "at": MOMENT,
+        }
+        return Rollout(**(fields | changes))
+
+    return write
 
 
 FIRST = datetime(2026, 1, 1, 9, tzinfo=UTC)

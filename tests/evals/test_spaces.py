@@ -176,7 +176,7 @@ def test_portraits_teach_from_before_the_last_moment_of_the_past(
     system.fit(past)
 
     [lessons] = teacher.lessons
-    assert sorted(each.sequence for each in lessons.sittings) == [0, 1]  # the third has too short a past
-    assert {each.cut for each in lessons.sittings} == {3}
+    assert sorted(each.sequence for each in lessons.portraits) == [0, 1]  # the third has too short a past
+    assert {each.cut for each in lessons.portraits} == {3}
     told = system.portraits.texts_seen(replace(asking(past, [0]), as_of=np.array([3])))
     assert "kite" in told[0] and "green" not in told[0]  # the last item, green tea, came after

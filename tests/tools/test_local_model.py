@@ -19,8 +19,13 @@ import pytest
 from litellm.exceptions import BadRequestError, ContextWindowExceededError
 
 from limner.errors import UnknownWeightsError, WeightsMissingError
+from limner.records import Message
+from limner.settings import ChatSettings
 from limner.tools import local_model
+from limner.tools.budget import Budget
+from limner.tools.chat import ChatRequest
 from limner.tools.checksums import revision_of
+from limner.tools.gateway import LiteLLMChat
 from limner.tools.local_engine import Answer, Engine, EngineClosedError, ModelLoadError, start_server
 from limner.tools.local_model import ensure_registered, shutdown
 from limner.tools.profilers import model_files
@@ -189,6 +194,28 @@ async def test_log_probabilities_come_for_every_token(model: str) -> None:
         assert len(token.top_logprobs) == 3
         assert (token.token, token.logprob) == (best.token, best.logprob)  # greedy
         assert token.logprob < 0
+
+
+@pytest.mark.weights
+async def test_token_ids_spell_the_answer_in_the_vocabulary_of_the_file(model: str, weights: Path) -> None:
+    """The file's own list of tokens is the oracle; a leading blank is written as \u0120 there."""
+    gguf = pytest.importorskip("gguf", reason="comes with the extra train")
+    listed = gguf.GGUFReader(weights / "smollm2-135m.gguf").get_field("tokenizer.ggml.tokens").contents()
+    chat = LiteLLMChat(model, ChatSettings(), models_dir=weights)
+    request = ChatRequest(
+        messages=(Message(role="user", content="Say a short English sentence."),),
+        purpose="test",
+        max_tokens=6,
+        seed=1,
+        top_logprobs=1,
+    )
+
+    result = await chat.complete(request, Budget())
+    await chat.aclose()
+
+    assert result.token_ids is not None and result.token_logprobs is not None
+    assert len(result.token_ids) == len(result.token_logprobs) == result.usage.completion_tokens
+    assert "".join(listed[token] for token in result.token_ids).replace("\u0120", " ") == result.text
 
 
 @pytest.mark.weights

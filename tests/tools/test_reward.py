@@ -16,12 +16,12 @@ from limner.tools.reward import (
     boilerplate_penalty,
     ground_reward,
     info_nce_reward,
-    leak_penalty,
     length_penalty,
     rank_reward,
     score,
     total_reward,
 )
+from limner.tools.space import Side, Space
 
 EYE = np.eye(4, dtype=np.float32)
 CRITIC = CriticSettings(temperature=0.5, max_words=10, support=0.35)
@@ -62,11 +62,11 @@ def test_rank_is_the_mean_ndcg_with_ties_counted_half() -> None:
     assert found == pytest.approx((1 + 1 / math.log2(3.5) + 1 / math.log2(5)) / 3)
 
 
-def test_info_nce_is_the_share_of_certainty_above_chance_in_both_directions() -> None:
-    # One direction: 1 against 0, 0 at temperature 0.5: p = e^2 / (e^2 + 2), in units of log 3.
-    to_item = 1 + math.log(math.e**2 / (math.e**2 + 2)) / math.log(3)
-    # The other: 1 against one rival's 0: p = e^2 / (e^2 + 1), in units of log 2.
-    to_user = 1 + math.log(math.e**2 / (math.e**2 + 1)) / math.log(2)
+def test_info_nce_is_the_right_choice_beside_chance_in_both_directions() -> None:
+    # One direction: 1 against 0, 0 at temperature 0.5: p = e^2 / (e^2 + 2), chance 1/3.
+    to_item = (math.e**2 / (math.e**2 + 2)) / (math.e**2 / (math.e**2 + 2) + 1 / 3)
+    # The other: 1 against one rival's 0: p = e^2 / (e^2 + 1), chance 1/2.
+    to_user = (math.e**2 / (math.e**2 + 1)) / (math.e**2 / (math.e**2 + 1) + 1 / 2)
 
     alone = info_nce_reward(floats(1), floats(0, 0), np.zeros((0, 1), np.float32), temperature=0.5)
     both = info_nce_reward(floats(1), floats(0, 0), np.zeros((1, 1), np.float32), temperature=0.5)
@@ -75,8 +75,27 @@ def test_info_nce_is_the_share_of_certainty_above_chance_in_both_directions() ->
     assert both == pytest.approx((to_item + to_user) / 2)
 
 
-def test_info_nce_below_chance_is_zero() -> None:
-    assert info_nce_reward(floats(0), floats(1, 1), floats(1)[None], temperature=0.1) == 0.0
+def test_info_nce_tells_drafts_apart_below_chance_too() -> None:
+    none = np.zeros((0, 1), np.float32)
+    # 0 against 1, 1 at temperature 1: p = 1 / (1 + 2e); against 2, 2: p = 1 / (1 + 2e^2). Chance is 1/3.
+    bad, worse = (info_nce_reward(floats(0), floats(rival, rival), none, temperature=1.0) for rival in (1, 2))
+
+    assert bad == pytest.approx(3 / (3 + 1 + 2 * math.e))
+    assert worse == pytest.approx(3 / (3 + 1 + 2 * math.e**2))
+
+
+def test_rivals_speak_for_their_users_in_a_taught_space() -> None:
+    """The user side turns the plane by 90 degrees, so a rival's own item is what it no longer likes."""
+    turn = Side.of(np.array([[0, 1], [-1, 0]]))
+    space = Space(encoder="e", user=turn, item=Side.of(np.eye(2)))
+    east, north = floats(1, 0)[None], floats(0, 1)[None]
+    exam = Exam(positives=north, negatives=east, own=north, others=(east,), targets=(), known="")
+
+    mapped = exam.mapped(space)
+
+    assert np.allclose(exam.crowd.vectors, east)
+    assert np.allclose(mapped.crowd.vectors, north)
+    assert np.allclose(mapped.everybody.vectors, np.concatenate([north, east]))
 
 
 def test_grounding_is_the_share_of_supported_claims() -> None:
@@ -92,120 +111,6 @@ def test_length_is_the_excess_as_a_share_of_what_is_allowed(words: int, penalty:
 def test_boilerplate_is_the_share_of_others_it_fits_better() -> None:
     assert boilerplate_penalty(0.5, [0.9, 0.5, 0.2, 0.1]) == pytest.approx((1 + 0.5) / 4)
     assert boilerplate_penalty(0.5, []) == 0.0
-
-
-LEAKS = [
-    "Would give it 4.5 out of 5.",
-    "Rated 4 for the plot.",
-    "This is a five-star choice.",
-    "Gives it a 5.",
-    "Gave 4,5 von 5 im Herbst.",
-    "Verdient 4 Sterne.",
-    "Mérite 5 étoiles.",
-    "Note : 4,5 sur 5.",
-    "Merece 5 estrellas.",
-    "Un 4 de 5.",
-    "9/10 would read again.",
-]
-
-
-@pytest.mark.parametrize("text", LEAKS)
-def test_a_rating_is_a_leak_in_several_languages(text: str) -> None:
-    assert leak_penalty(text, [], "") == 1.0
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Looks for films of the 1990s.",
-        "Stargazing under many stars.",
-        "Likes catch-22s and 24 hour races.",
-        "Enjoys stories of war and peace.",
-        "Plays in 3/4 time.",
-        "",
-    ],
-)
-def test_ordinary_sentences_leak_nothing(text: str) -> None:
-    assert leak_penalty(text, ["The Long Way Home", "Öl"], "") == 0.0
-
-
-@pytest.mark.parametrize(
-    ("text", "title"),
-    [
-        ("Next comes the LONG way, home!", "Long Way Home"),
-        ("Wants Casablanca soon.", "Casablanca (1942)"),
-        ("Mag Über den Wolken sehr.", "Über den Wolken"),
-        ("Aime L'été à l'ombre.", "L’été à l’ombre"),  # noqa: RUF001  # as titles are typed
-    ],
-)
-def test_a_held_back_title_is_a_leak_however_it_is_written(text: str, title: str) -> None:
-    assert leak_penalty(text, [title], "other things") == 1.0
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "10 out of 10",
-        "8/10",
-        "A firm 9/10.",
-        "85/100",
-        "6 stars",
-        "five stars",
-        "a five star evening",
-        "a five-star rating",
-        "Truly five-star.",
-        "4½ stars",
-        "four and a half stars",
-        "vier Sterne",
-        "★★★★★",
-        "⭐️ ⭐️ ⭐️",
-        "5★",
-        "10 von 10",
-        "8 sur 10",
-    ],
-)
-def test_a_rating_is_a_leak_however_it_is_written(text: str) -> None:
-    assert leak_penalty(text, [], "Five Star Final (1931)") == 1.0
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["Stays in four-star hotels.", "Reads of a five-star general.", "Drei-Sterne-Hotels", "On 5/10/2020."],
-)
-def test_stars_that_describe_a_thing_and_dates_are_no_rating(text: str) -> None:
-    assert leak_penalty(text, [], "") == 0.0
-
-
-def test_a_rating_inside_a_visible_name_is_no_leak_but_the_words_alone_are() -> None:
-    known = "Five Star Final (1931) I give five stars to it. 8 Out of 10 Cats. Film"
-
-    assert leak_penalty("Likes Five Star Final.", [], known) == 0.0
-    assert leak_penalty("likes five star final", [], known) == 0.0
-    assert leak_penalty("Watches 8 out of 10 Cats.", [], known) == 0.0
-    assert leak_penalty("Likes Five Star Final.", [], "other things") == 1.0
-    assert leak_penalty("Likes Five Star Final, five stars.", [], known) == 1.0
-    assert leak_penalty("Will give five stars to it.", [], known) == 1.0  # a review's words are no name
-    assert leak_penalty("★★ Film", [], known) == 1.0
-
-
-@pytest.mark.parametrize(
-    ("behind", "front"),
-    [("Matrix, The (1999)", "The Matrix"), ("Haine, La", "La Haine"), ("Boot, Das (1981)", "Das Boot")],
-)
-def test_a_title_is_one_with_its_article_in_front_and_behind(behind: str, front: str) -> None:
-    for target, written in ((behind, front), (front, behind)):
-        assert leak_penalty(f"Will love {written}.", [target], "other things") == 1.0
-        assert leak_penalty(f"Will love {written}.", [target], f"Had {target} before.") == 0.0
-        assert leak_penalty(f"Will love {written}.", [target], f"Had {written} before.") == 0.0
-    assert leak_penalty("Likes matrix algebra.", [behind], "other things") == 0.0
-
-
-def test_a_title_that_the_history_shows_is_no_secret() -> None:
-    assert leak_penalty("Enjoys Dune and deserts.", ["Dune"], "Bought Dune. sand") == 0.0
-
-
-def test_a_title_inside_a_longer_word_is_no_leak() -> None:
-    assert leak_penalty("Likes candles.", ["Candle"], "") == 0.0
 
 
 def test_all_terms_of_a_draft() -> None:
@@ -278,11 +183,8 @@ def test_graded_terms_are_bounded(
     assert 0.0 <= info_nce_reward(positives, negatives, others, temperature=temperature) <= 1.0
 
 
-@given(
-    text=st.text(max_size=300), titles=st.lists(st.text(max_size=20), max_size=3), known=st.text(max_size=50)
-)
-def test_terms_of_any_text_are_bounded(text: str, titles: list[str], known: str) -> None:
-    assert leak_penalty(text, titles, known) in (0.0, 1.0)
+@given(text=st.text(max_size=300))
+def test_the_length_of_any_text_costs_a_share(text: str) -> None:
     assert 0.0 <= length_penalty(text, max_words=5) <= 1.0
 
 

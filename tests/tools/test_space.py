@@ -110,6 +110,13 @@ def _rewrite(path: Path, name: str, change: Callable[[bytes], bytes]) -> None:
             archive.writestr(each, content)
 
 
+def _spoil(path: Path) -> None:
+    """Break the compressed bytes of the first part, behind its header of 30 bytes and its name."""
+    content = bytearray(path.read_bytes())
+    content[30 + len("space.json")] = 0xFF
+    path.write_bytes(content)
+
+
 def _remove(path: Path) -> None:
     path.unlink()
 
@@ -134,6 +141,7 @@ def _newer(path: Path) -> None:
     ("harm", "said"),
     [
         (_cut, "cannot be read"),
+        (_spoil, "cannot be read"),
         (_other_weight, "is damaged"),
         (_other_decay, "is damaged"),
         (_newer, "has format 99"),
@@ -161,3 +169,10 @@ def test_sides_that_do_not_fit_are_refused() -> None:
         replace(swapped(), item=None)
     with pytest.raises(ValueError, match="one shape"):
         replace(swapped(), item=Side.of(np.eye(3)))
+
+
+def test_whoever_may_read_other_new_files_may_read_a_space(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    save_space(swapped(), tmp_path / "a.space")
+
+    assert (tmp_path / "a.space").stat().st_mode == (tmp_path / "other").stat().st_mode

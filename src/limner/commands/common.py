@@ -3,12 +3,13 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar, cast
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from ..errors import LimnerError
 from ..settings import Settings, load_settings
@@ -55,10 +56,40 @@ def wants_json(given: bool) -> bool:
     return given or shared.json
 
 
+def say(line: str) -> None:
+    """Print a line of the result as it is: no markup, no colours, no breaks."""
+    out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def note(line: str, *, style: str | None = None) -> None:
+    """Print a line beside the result as it is, on standard error."""
+    err.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
 def print_json(document: Any) -> None:
     """Print one JSON document."""
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     sys.stdout.flush()
+
+
+def show_facts(facts: Mapping[str, object]) -> None:
+    """Print names with their values as a table."""
+    table = Table(show_header=False)
+    for name, value in facts.items():
+        table.add_row(name, _words(value))
+    out.print(table)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{name} {_words(one)}" for name, one in cast("Mapping[str, object]", value).items()
+        )  # JSON
+    if isinstance(value, list | tuple):
+        return "\n".join(map(_words, cast("Sequence[object]", value)))  # JSON
+    if isinstance(value, float):
+        return f"{value:.4f}".rstrip("0").rstrip(".")
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 class JsonArray:
@@ -117,5 +148,5 @@ def fail(error: LimnerError, *, as_json: bool) -> NoReturn:
     if as_json:
         print_json({"error": {"code": error.code, "message": str(error)}})
     err.print(f"[bold red]{error.code}[/]: ", end="")
-    err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    note(str(error))
     raise typer.Exit(1)

@@ -11,7 +11,7 @@ from ..errors import LimnerError, SettingsError
 from ..face import Limner
 from ..models import Profile, Rollout
 from ..records import Interaction, Item, Usage
-from .common import JsonOption, ModelOption, err, fail, out, print_json, run, settings_for, wants_json
+from .common import JsonOption, ModelOption, fail, note, out, print_json, run, settings_for, wants_json
 from .portraits import evidence_titles, print_profile
 from .progress import BatchProgress, index_progress
 
@@ -129,11 +129,8 @@ def _print_summary(profiles: list[Profile], folder: Path) -> None:
     out.print(
         f"All of them, with evidence and rewards: {folder / 'report.html'}", highlight=False, soft_wrap=True
     )
-    err.print(
+    note(
         f"Next: limner show --store {folder / 'store'} {profiles[0].user_id}  ·  limner import YOUR.jsonl"
         if profiles
-        else "Nothing was drawn.",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        else "Nothing was drawn."
     )

@@ -1,4 +1,4 @@
-"""Commands that make a profiler of the log: `distill prepare`."""
+"""Commands that make a profiler of the log: `distill prepare`, and a module for each other one."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -11,14 +11,16 @@ from pydantic import ValidationError
 from ..doors import open_only_store
 from ..errors import InputError, SettingsError
 from ..face import Limner
-from ..settings import NO_MODEL, Settings
-from .common import JsonOption, StoreOption, err, out, print_json, run, settings_for, shared, wants_json
+from ..faults import first_fault
+from ..settings import Settings
+from .common import JsonOption, StoreOption, err, out, print_json, run, say, settings_for, shared, wants_json
 from .distill_embed import embed
 from .distill_eval import evaluate
-from .distill_explore import explore, stock
+from .distill_explore import explore
 from .distill_export import export
 from .distill_promote import promote
 from .distill_rollout_files import rollout_files
+from .distill_stock import stock
 from .distill_train import train
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def prepare(
         typer.Option(
             "--boundary",
             help="ISO 8601 moment: train lies before it, validation and test do not "
-            "(default: where 80 % of the drafts lie before).",
+            "(default: where about 80 % of the drafts lie before).",
         ),
     ] = None,
     validation: Annotated[float, typer.Option("--validation", help="Share of users for validation.")] = 0.1,
@@ -150,10 +152,10 @@ async def _open(settings: Settings, *, look_up: bool, rescore: bool) -> "AsyncGe
     """Open what is needed and no more: the whole of Limner to grade again, the store to look up users."""
     if rescore:
         from ..distill.log.rescoring import StoreCritic
+        from ..distill.rewards.bench import settings_for_rewards
 
-        judged = settings.reward.text > 0
-        quiet = settings if judged else settings.model_copy(update={"model": NO_MODEL})
-        async with Limner(quiet) as limner:
+        grading = settings_for_rewards(settings, {"limner": 1.0})
+        async with Limner(grading) as limner:
             drawing = await limner.prepare()
             opened = limner.doors.store
             yield _Doors(opened, opened.has_user, StoreCritic(drawing.deps))
@@ -170,9 +172,8 @@ def _recipe(values: Mapping[str, object]) -> "Recipe":
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in fault["loc"])
-        raise SettingsError(name, f"{fault['msg']}, got {fault['input']!r}") from None
+        fault = first_fault(error)
+        raise SettingsError(fault.field, str(fault)) from None
 
 
 def _listed(path: Path | None) -> frozenset[str]:
@@ -203,6 +204,6 @@ def _show(manifest: "Manifest", folder: Path | None) -> None:
         splits.add_row(split, *(f"{number:,}" for number in numbers))
     out.print(splits)
     for note in manifest.notes:
-        out.print(note, markup=False, highlight=False, soft_wrap=True)
+        say(note)
     told = f"written to {folder}" if folder else "dry run: nothing was written"
-    out.print(told, markup=False, highlight=False, soft_wrap=True)
+    say(told)

@@ -2,24 +2,44 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
 from ..errors import LimnerError, SettingsError
-from .common import INTERRUPTED, JsonOption, StoreOption, err, fail, out, print_json, settings_for, wants_json
+from ..settings import Settings
+from .common import (
+    INTERRUPTED,
+    JsonOption,
+    StoreOption,
+    fail,
+    note,
+    print_json,
+    settings_for,
+    show_facts,
+    wants_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..distill.space.adapter import Taught
-    from ..distill.space.full import Tuned
     from ..evals.splits import Past
     from ..evals.workspace import Workspace
     from ..tools.lessons import Lessons
     from ..tools.space import Space
 
 _SENTENCE_TRANSFORMERS = "sentence-transformers/"
+
+
+class _Asked(NamedTuple):
+    """What is taught, and where to."""
+
+    target: Path
+    steps: int | None
+    portraits: int
+    writer: str
+    seed: int
 
 
 def embed(
@@ -50,7 +70,7 @@ def embed(
     ] = "leave-one-out",
     split_seed: Annotated[
         int, typer.Option("--split-seed", min=0, help="Seed of the split, as `--seed` of `limner eval`.")
-    ] = 7,
+    ] = 0,
     full: Annotated[
         bool, typer.Option("--full", help="Tune every weight of a sentence-transformers encoder instead.")
     ] = False,
@@ -74,17 +94,12 @@ def embed(
         past = _past(data, split, split_seed)
         if dry_run:
             return _show(_counts(past), as_json)
-        workspace = _workspace(settings, split_seed)
-        if full:
-            found = _tune(past, workspace, target, steps=steps, portraits=portraits, writer=writer, seed=seed)
-        else:
-            found = _teach(
-                past, workspace, target, steps=steps, portraits=portraits, writer=writer, seed=seed
-            )
+        asked = _Asked(target, steps, portraits, writer, seed)
+        found = (_tune if full else _teach)(past, _workspace(settings, split_seed), asked)
     except LimnerError as error:
         fail(error, as_json=as_json)
     except KeyboardInterrupt:
-        err.print("Interrupted; nothing was written.")
+        note("Interrupted; nothing was written.")
         raise typer.Exit(INTERRUPTED) from None
     _show(found, as_json)
 
@@ -98,25 +113,13 @@ def _past(data: Path, split: str, seed: int) -> "Past":
     return (global_time if split == "global-time" else leave_one_out)(dataset, seed=seed).past
 
 
-def _workspace(settings: Any, seed: int) -> "Workspace":
+def _workspace(settings: Settings, seed: int) -> "Workspace":
     from ..evals.workspace import Workspace
 
-    def say(line: str) -> None:
-        err.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
-
-    return Workspace(folder=settings.store / "evals", seed=seed, settings=settings, notice=say)
+    return Workspace.of(settings, seed=seed, notice=lambda line: note(line, style="dim"))
 
 
-def _teach(
-    past: "Past",
-    workspace: "Workspace",
-    target: Path,
-    *,
-    steps: int | None,
-    portraits: int,
-    writer: str,
-    seed: int,
-) -> dict[str, Any]:
+def _teach(past: "Past", workspace: "Workspace", asked: _Asked) -> dict[str, Any]:
     """Teach an adapter as a system of the harness does in `fit`, and save it."""
     from ..distill.space.adapter import teach_adapter
     from ..distill.space.settings import TeachSettings
@@ -126,16 +129,17 @@ def _teach(
     caught: list[Taught] = []
 
     def teach(lessons: "Lessons", *, seed: int, notice: "Callable[[str], None]") -> "Space":
-        chosen = TeachSettings() if steps is None else TeachSettings(steps=steps)
+        chosen = TeachSettings() if asked.steps is None else TeachSettings(steps=asked.steps)
         caught.append(teach_adapter(lessons, seed=seed, notice=notice, settings=chosen))
         return caught[-1].space
 
-    name = f"profile:writer={writer},sitters={portraits}," if portraits else "history:"
-    build(f"{name}space=fit,teaching_seed={seed}", replace(workspace, teach=teach)).fit(past)
+    sitting = f"profile:writer={asked.writer},sitters={asked.portraits},"
+    name = sitting if asked.portraits else "history:"
+    build(f"{name}space=fit,teaching_seed={asked.seed}", replace(workspace, teach=teach)).fit(past)
     [taught] = caught
-    save_space(taught.space, target)
+    save_space(taught.space, asked.target)
     return {
-        "file": str(target),
+        "file": str(asked.target),
         "space": taught.space.name,
         "before": dict(taught.before),
         "after": dict(taught.after),
@@ -144,33 +148,23 @@ def _teach(
     }
 
 
-def _tune(
-    past: "Past",
-    workspace: "Workspace",
-    target: Path,
-    *,
-    steps: int | None,
-    portraits: int,
-    writer: str,
-    seed: int,
-) -> dict[str, Any]:
+def _tune(past: "Past", workspace: "Workspace", asked: _Asked) -> dict[str, Any]:
     """Tune a whole encoder on readings of the past."""
-    from ..distill.space.full import Reading, TuneSettings, tune_encoder
+    from ..distill.space.full import TuneSettings, tune_encoder
     from ..evals.readings import readings_of
 
     name = workspace.settings.embedder
     if not name.startswith(_SENTENCE_TRANSFORMERS):
         raise SettingsError("--encoder", f"{name!r} cannot be tuned; give sentence-transformers/FOLDER")
-    readings = [
-        Reading(query, answer, had)
-        for query, answer, had in readings_of(past, workspace, portraits=portraits, writer=writer)
-    ]
-    chosen = TuneSettings() if steps is None else TuneSettings(steps=steps)
+    readings = readings_of(past, workspace, portraits=asked.portraits, writer=asked.writer)
+    chosen = TuneSettings() if asked.steps is None else TuneSettings(steps=asked.steps)
     folder = Path(name.removeprefix(_SENTENCE_TRANSFORMERS))
-    tuned: Tuned = tune_encoder(folder, readings, target, seed=seed, notice=workspace.notice, settings=chosen)
+    tuned = tune_encoder(
+        folder, readings, asked.target, seed=asked.seed, notice=workspace.notice, settings=chosen
+    )
     return {
-        "file": str(target),
-        "encoder": f"{_SENTENCE_TRANSFORMERS}{target}",
+        "file": str(asked.target),
+        "encoder": f"{_SENTENCE_TRANSFORMERS}{asked.target}",
         "before": {"loss": tuned.losses[0]},
         "after": {"loss": tuned.losses[-1]},
         "step": len(tuned.losses),
@@ -193,15 +187,4 @@ def _counts(past: "Past") -> dict[str, Any]:
 def _show(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         return print_json(found)
-    from rich.table import Table
-
-    table = Table(show_header=False)
-    for name, value in found.items():
-        table.add_row(name, _words(value))
-    out.print(table)
-
-
-def _words(value: Any) -> str:  # what goes out as JSON
-    if isinstance(value, dict):
-        return ", ".join(f"{kind} {one:.4f}" for kind, one in cast("dict[str, float]", value).items())
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    show_facts(found)

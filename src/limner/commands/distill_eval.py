@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from ..face import Limner
-from ..settings import NO_MODEL, Settings
-from .common import JsonOption, StoreOption, err, out, print_json, run, settings_for, wants_json
+from ..settings import Settings
+from .common import JsonOption, StoreOption, err, note, print_json, run, say, settings_for, wants_json
 from .distill_watch import open_held_out
-from .progress import evaluation_progress
+from .progress import counted_progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -122,13 +122,13 @@ async def _open(settings: Settings, asked: _Asked) -> "AsyncGenerator[Comparison
     from ..distill.judging.open_panel import open_panel
     from ..distill.judging.sitters import sample_rows, seat
     from ..distill.log.training_set import TrainingSet
+    from ..distill.rewards.bench import settings_for_rewards
     from ..distill.rewards.reading import Reader
 
     training = TrainingSet.open(asked.data)
     rows = sample_rows(training.prompts(asked.split), users=asked.users, seed=asked.seed)
-    judged = settings.reward.text > 0
-    quiet = settings if judged else settings.model_copy(update={"model": NO_MODEL})
-    async with Limner(quiet) as limner, _profilers(settings, asked) as (candidate, baseline):
+    grading = settings_for_rewards(settings, {"limner": 1.0})
+    async with Limner(grading) as limner, _profilers(settings, asked) as (candidate, baseline):
         with err.status("reading what portraits are judged by"):
             reader = Reader((await limner.prepare()).deps)
             seating = await seat(reader, rows)
@@ -152,8 +152,8 @@ async def _profilers(settings: Settings, asked: _Asked) -> "AsyncGenerator[tuple
     from ..tools.budget import Budget
 
     budget = Budget(settings.budget)
-    candidate = open_profiler(asked.candidate, settings, budget, _note)
-    baseline = open_profiler(asked.baseline, settings, budget, _note)
+    candidate = open_profiler(asked.candidate, settings, budget, note)
+    baseline = open_profiler(asked.baseline, settings, budget, note)
     try:
         yield candidate, baseline
     finally:
@@ -170,8 +170,9 @@ def _plan(
     held_out: "Embedder | None",
 ) -> "Plan":
     from ..agents.fingerprint import critic_version
-    from ..distill.judging.evaluation import Plan, sha256_of
+    from ..distill.judging.evaluation import Plan
     from ..distill.log.manifest import MANIFEST
+    from ..tools.checksums import sha256_of
 
     return Plan(
         candidate=asked.candidate,
@@ -198,18 +199,14 @@ def _log_loss(base: str, settings: Settings) -> "LogLoss":
     from ..distill.training.base_weights import open_base
     from ..distill.training.encoding import ChatEncoder
 
-    opened = open_base(base, settings.models_dir, _note)
+    opened = open_base(base, settings.models_dir, note)
     return base_log_loss(opened.model, ChatEncoder(opened.tokenizer))
 
 
 @contextmanager
 def _shown(comparison: "Comparison", total: int) -> "Generator[Comparison]":
-    with evaluation_progress("portraits", total) as bar:
+    with counted_progress("portraits", total) as bar:
         yield replace(comparison, notice=bar.notice, advance=bar.advance)
-
-
-def _note(line: str) -> None:
-    err.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print(found: "Evaluation | Estimate", folder: Path, *, as_json: bool) -> None:
@@ -220,12 +217,12 @@ def _print(found: "Evaluation | Estimate", folder: Path, *, as_json: bool) -> No
         if as_json:
             return print_json(found._asdict())
         for name, calls in found.calls.items():
-            out.print(f"{name}: {calls:,} portraits to draw", markup=False, highlight=False, soft_wrap=True)
+            say(f"{name}: {calls:,} portraits to draw")
         told = f"{found.users:,} users sit, {found.changed:,} cannot; {found.kept:,} portraits are kept; "
-        out.print(f"{told}at most {found.most_tokens:,} tokens", highlight=False, soft_wrap=True)
+        say(f"{told}at most {found.most_tokens:,} tokens")
         return None
     if as_json:
         return print_json(found.model_dump(mode="json"))
-    out.print(as_markdown(found), markup=False, highlight=False, soft_wrap=True)
-    out.print(f"written to {folder}", markup=False, highlight=False, soft_wrap=True)
+    say(as_markdown(found))
+    say(f"written to {folder}")
     return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from ..errors import InputError, LimnerError, SettingsError
-from .common import JsonOption, err, fail, out, print_json, settings_for, wants_json
+from .common import JsonOption, err, fail, out, print_json, say, settings_for, wants_json
 
 if TYPE_CHECKING:
     from ..distill.export.export import ExportPlan, ExportReport
@@ -134,11 +134,8 @@ def _read(path: Path | None) -> Mapping[str, Any] | None:
 def _show(report: "ExportReport", folder: Path | None, installed: Path | None) -> None:
     from rich.table import Table
 
-    def tell(words: str) -> None:
-        out.print(words, markup=False, highlight=False, soft_wrap=True)
-
     if folder is None:
-        return tell(
+        return say(
             f"adapter and base fit: {report.layers} layers of {report.base}; dry run: nothing was written"
         )
     table = Table("file", "MB")
@@ -147,7 +144,7 @@ def _show(report: "ExportReport", folder: Path | None, installed: Path | None) -
     out.print(table)
     for checked, found in report.checks.items():
         numbers = ", ".join(f"{key} {value:.3g}" for key, value in found.model_dump().items())
-        tell(f"{checked}: {numbers}")
-    tell(f"written to {folder}")
+        say(f"{checked}: {numbers}")
+    say(f"written to {folder}")
     if installed is not None:
-        tell(f"installed as limner/{report.name}")
+        say(f"installed as limner/{report.name}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import JsonOption, out, print_json, run, settings_for, wants_json
+from .common import JsonOption, print_json, run, say, settings_for, wants_json
 
 if TYPE_CHECKING:
     from ..tools.promotion import Promotion
@@ -43,11 +43,8 @@ def promote(
     if as_json:
         return print_json(promotion.model_dump(mode="json"))
     gain, low, high = promotion.figures[promotion.primary]
-    out.print(
+    say(
         f"{promotion.name} {'would be' if dry_run else 'is'} the embedded default: {promotion.primary} {gain:+.4f} "
-        f"over {promotion.baseline} (95 % interval {low:+.4f} to {high:+.4f})",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        f"over {promotion.baseline} (95 % interval {low:+.4f} to {high:+.4f})"
     )
     return None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError, LimnerError
-from .common import JsonOption, StoreOption, fail, out, print_json, settings_for, wants_json
+from .common import JsonOption, StoreOption, fail, print_json, say, settings_for, wants_json
 
 if TYPE_CHECKING:
     from ..distill.onpolicy.settings import OnPolicySettings
@@ -46,10 +46,8 @@ def rollout_files(
     if as_json:
         return print_json({"folder": str(written.folder), "prompts": written.prompts})
     for split, count in written.prompts.items():
-        out.print(f"{count:,} prompts for {split}", highlight=False)
-    out.print(
-        f"written to {folder}; README.md has the commands", markup=False, highlight=False, soft_wrap=True
-    )
+        say(f"{count:,} prompts for {split}")
+    say(f"written to {folder}; README.md has the commands")
 
 
 def _settings(data: Path, folder: Path, config: Path | None, rewards: list[str]) -> "OnPolicySettings":

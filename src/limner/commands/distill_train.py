@@ -1,7 +1,6 @@
 """The command `limner distill train`."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -16,10 +15,12 @@ from .common import (
     fail,
     out,
     print_json,
+    say,
     settings_for,
     wants_json,
 )
 from .distill_watch import watches
+from .progress import training_progress
 
 if TYPE_CHECKING:
     from ..distill.rewards.bench import RewardBench
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
     from ..distill.training.plan import TrainingPlan
     from ..distill.training.run_folder import RunRecord
     from ..distill.training.watching import Watch
-
-
-class _Bar(NamedTuple):
-    """How a run is shown while it lasts."""
-
-    notice: Callable[[str], None]
-    advance: Callable[[int, int, str], None]
 
 
 class _Told(NamedTuple):
@@ -203,7 +197,7 @@ def _run(
 
     models_dir = settings_for(None).models_dir
     told: _Told | None = None
-    with _progress(settings.method) as bar:
+    with training_progress(settings.method) as bar:
         if dry_run:
             plan = count(settings, bench=bench, models_dir=models_dir, notice=bar.notice)
             told = _Told(plan, lambda: _show_plan(plan))
@@ -223,30 +217,6 @@ def _run(
         print_json(told.document.model_dump(mode="json"))
     elif told:
         told.show()
-
-
-@contextmanager
-def _progress(label: str) -> Generator[_Bar]:
-    """Show a bar on standard error, with what is being done until the first step."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[detail]}", markup=False),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(label, total=None, detail="")
-
-        def advance(done: int, steps: int, words: str) -> None:
-            bar.update(task, completed=done, total=steps, detail=words)
-
-        def notice(line: str) -> None:
-            err.print(line, markup=False, highlight=False, soft_wrap=True)
-
-        yield _Bar(notice, advance)
 
 
 def _show_plan(plan: "TrainingPlan") -> None:
@@ -281,6 +251,6 @@ def _show_run(record: "RunRecord") -> None:
         table.add_row(name, f"{value:.4g}", f"{last[name]:.4g}")
     out.print(table)
     if record.message:
-        out.print(f"stopped: {record.message}", markup=False, highlight=False, soft_wrap=True)
+        say(f"stopped: {record.message}")
     told = f"{record.steps} steps in {record.seconds:,.0f} s; written to {record.identity.settings.out}"
-    out.print(told, markup=False, highlight=False, soft_wrap=True)
+    say(told)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from anyio.from_thread import start_blocking_portal
 
 from ..face import Limner
-from ..settings import NO_MODEL, Settings
+from ..settings import Settings
 from .common import settings_for
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from ..distill.training.watching import Watch
     from ..tools.embedder import Embedder
     from ..tools.store import Store
-
-LOOKS = "looks"
-"""Where a run's looks lie, in its folder."""
 
 
 @contextmanager
@@ -73,6 +70,8 @@ def watches(
     if users == 0:
         yield []
         return
+    from ..distill.training.run_folder import LOOKS
+
     folder = settings.out / LOOKS
     with hacking_watch(
         settings_for(store), settings.data, folder, held_out=held_out, users=users, seed=settings.seed
@@ -93,13 +92,13 @@ async def _open(
 ) -> "AsyncGenerator[HackingWatch]":
     from ..distill.judging.open_panel import open_watch
     from ..distill.log.training_set import TrainingSet
+    from ..distill.rewards.bench import settings_for_rewards
     from ..distill.rewards.reading import Reader
     from ..tools.waiting import waiting_on
 
     training = TrainingSet.open(data)
-    judged = settings.reward.text > 0
-    quiet = settings if judged else settings.model_copy(update={"model": NO_MODEL})
-    async with Limner(quiet) as limner, open_held_out(settings, held_out, limner.doors.store) as encoder:
+    grading = settings_for_rewards(settings, {"limner": 1.0})
+    async with Limner(grading) as limner, open_held_out(settings, held_out, limner.doors.store) as encoder:
         reader = Reader((await limner.prepare()).deps)
         wait = waiting_on(asyncio.get_running_loop())
         yield await open_watch(

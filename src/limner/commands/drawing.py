@@ -18,6 +18,7 @@ from .common import (
     StoreOption,
     err,
     fail,
+    note,
     out,
     print_json,
     run,
@@ -240,7 +241,7 @@ def _print_estimate(estimate: "Estimate", settings: Settings, as_json: bool) -> 
 
 def _report_failures(failed: list[Outcome]) -> None:
     for outcome in failed[:10]:
-        err.print(f"{outcome.user_id}: {outcome.error}", markup=False, highlight=False, soft_wrap=True)
+        note(f"{outcome.user_id}: {outcome.error}")
     if len(failed) > 10:
         err.print(f"… and {len(failed) - 10} more")
     if failed:

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..errors import LimnerError, SettingsError
-from .common import INTERRUPTED, JsonOption, StoreOption, err, fail, out, print_json, settings_for, wants_json
+from .common import (
+    INTERRUPTED,
+    JsonOption,
+    StoreOption,
+    err,
+    fail,
+    out,
+    print_json,
+    say,
+    settings_for,
+    show_facts,
+    wants_json,
+)
 from .evaluation_output import print_results, tell
 
 if TYPE_CHECKING:
@@ -155,7 +167,7 @@ def systems(as_json: JsonOption = False) -> None:
     if as_json:
         return print_json([each.model_dump(mode="json") for each in described])
     for each in described:
-        out.print(str(each), markup=False, highlight=False, soft_wrap=True)
+        say(str(each))
 
 
 @app.command("data")
@@ -168,8 +180,6 @@ def data(
 
     Example:  limner eval data beauty/
     """
-    from rich.table import Table
-
     as_json = wants_json(as_json)
     cards: list[dict[str, Any]] = []
     try:
@@ -184,10 +194,7 @@ def data(
     if as_json:
         return print_json(cards)
     for entry in cards:
-        table = Table(show_header=False)
-        for name, value in {**entry["card"], "content": entry["content"]}.items():
-            table.add_row(name, _words(value))
-        out.print(table)
+        show_facts({**entry["card"], "content": entry["content"]})
 
 
 @app.command("report")
@@ -215,7 +222,7 @@ def report(
     if as_json:
         return print_json({"valid": read.valid, "files": [str(path) for path in pages]})
     for path in pages:
-        out.print(f"written to {path}", markup=False, highlight=False, soft_wrap=True)
+        say(f"written to {path}")
 
 
 def _task(given: dict[str, Any], options: list[str], store: Path | None) -> "Task":
@@ -224,9 +231,7 @@ def _task(given: dict[str, Any], options: list[str], store: Path | None) -> "Tas
     from ..evals.suite import Task
     from ..evals.workspace import Workspace
 
-    settings = settings_for(store)
-    folder = settings.store / "evals"
-    workspace = Workspace(folder=folder, seed=given["seed"], settings=settings, teach=teach)
+    workspace = Workspace.of(settings_for(store), seed=given["seed"], teach=teach)
     return Task(system="", data=(), options=_pairs(options), workspace=workspace, **given)
 
 
@@ -251,11 +256,11 @@ def _run(run: "Run", as_json: bool) -> None:
     from dataclasses import replace
 
     from ..evals.runner import execute, plan
-    from .progress import evaluation_progress
+    from .progress import counted_progress
 
     done: list[Done] = []
     try:
-        with evaluation_progress(run.suite, len(plan(run))) as bar:
+        with counted_progress(run.suite, len(plan(run))) as bar:
             workspace = replace(run.task.workspace, notice=bar.notice)
             for each in execute(replace(run, task=replace(run.task, workspace=workspace))):
                 done.append(each)
@@ -289,7 +294,7 @@ def _dry_run(run: "Run", as_json: bool) -> None:
         )
     for each in planned:
         state = "finished" if each.finished and not run.fresh else "to run"
-        out.print(f"{state:9} {each.path}", markup=False, highlight=False, soft_wrap=True)
+        say(f"{state:9} {each.path}")
 
 
 def _pairs(words: list[str]) -> dict[str, str]:
@@ -305,9 +310,3 @@ def _pairs(words: list[str]) -> dict[str, str]:
 def _command_line() -> str:
     """Return what was typed, for whoever repeats it."""
     return shlex.join(["limner", *sys.argv[1:]])
-
-
-def _words(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return "\n".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]  # JSON
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import err, out, print_json
+from .common import err, note, out, print_json, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,11 +24,9 @@ def tell(done: "Done") -> None:
     name = " ".join(data if done.of_data else [done.planned.task.system, "on", *data])
     if done.error is not None:
         err.print(f"[bold red]{done.error.code}[/]: ", end="")
-        err.print(f"{name}: {done.error}", markup=False, highlight=False, soft_wrap=True)
+        note(f"{name}: {done.error}")
     elif done.skipped:
-        err.print(
-            f"{name}: finished before, skipped", style="dim", markup=False, highlight=False, soft_wrap=True
-        )
+        note(f"{name}: finished before, skipped", style="dim")
     if done.result and not done.result.complete:
         err.print(f"INCOMPLETE: {name}: {UNFINISHED}", style="yellow", markup=False, soft_wrap=True)
     if done.result and not done.result.valid:
@@ -65,8 +63,8 @@ def print_results(results: "list[Result]", folder: Path, *, as_json: bool, faile
             if table.about in (headline, "weights"):
                 title = section.place.title if table.about == headline else table.caption
                 out.print(_drawn(table, title))
-    for note in unmeasured(results):
-        out.print(note, markup=False, highlight=False, soft_wrap=True)
+    for line in unmeasured(results):
+        say(line)
     if not results:
         return
     out.print(

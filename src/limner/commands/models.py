@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from ..errors import LimnerError
-from .common import JsonOption, err, fail, out, print_json, settings_for, wants_json
+from .common import JsonOption, err, fail, out, print_json, say, settings_for, wants_json
 
 app = typer.Typer(no_args_is_help=True, help="Open weights that run in this process.")
 
@@ -77,4 +77,4 @@ def verify(names: Names = None, as_json: JsonOption = False) -> None:
     if wants_json(as_json):
         return print_json(paths)
     for name, path in paths.items():
-        out.print(f"{name}: verified, {path}", highlight=False, soft_wrap=True)
+        say(f"{name}: verified, {path}")

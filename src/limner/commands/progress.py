@@ -10,6 +10,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
@@ -17,26 +18,21 @@ from rich.progress import (
 
 from ..face import Outcome
 from ..records import Usage
-from .common import err
+from .common import err, note
 
 if TYPE_CHECKING:
     from ..tools.import_report import ImportProgress
+
+
+_LABEL = TextColumn("{task.description}")
+_DETAIL = TextColumn("{task.fields[detail]}", markup=False)
 
 
 class BatchProgress:
     """A bar over a batch of portraits."""
 
     def __init__(self, label: str, total: int) -> None:
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[detail]}"),
-            TimeRemainingColumn(),
-            console=err,
-            transient=True,
-            disable=not err.is_terminal,
-        )
+        self._bar = _bar(_LABEL, BarColumn(), MofNCompleteColumn(), _DETAIL, TimeRemainingColumn())
         self._task = self._bar.add_task(label, total=total, detail="")
         self._spent = Usage()
 
@@ -66,16 +62,8 @@ class BatchProgress:
 @contextmanager
 def index_progress() -> Generator[Callable[[int, int], None]]:
     """Show a bar while the catalogue is embedded; nothing if there is nothing to embed."""
-    with Progress(
-        TextColumn("Indexing items"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,
-    ) as bar:
-        task = bar.add_task("index", total=None, visible=False)
+    with _bar(_LABEL, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task("Indexing items", total=None, visible=False)
 
         def update(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, visible=True)
@@ -86,13 +74,8 @@ def index_progress() -> Generator[Callable[[int, int], None]]:
 @contextmanager
 def import_progress() -> Generator[Callable[["ImportProgress"], None]]:
     """Show a bar over a file that is being checked or written."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]} rows"),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    rows = TextColumn("{task.fields[rows]} rows")
+    with _bar(_LABEL, BarColumn(), TaskProgressColumn(), rows) as bar:
         task = bar.add_task("import", total=1.0, rows=0)
 
         def update(at: "ImportProgress") -> None:
@@ -102,31 +85,52 @@ def import_progress() -> Generator[Callable[["ImportProgress"], None]]:
         yield update
 
 
-class EvaluationProgress:
-    """A bar over the systems of an evaluation, with what is being done."""
+class CountedProgress:
+    """A bar over a known number of things, with what is being done."""
 
-    def __init__(self, bar: Progress, suite: str, total: int) -> None:
+    def __init__(self, bar: Progress, label: str, total: int) -> None:
         self._bar = bar
-        self._task = bar.add_task(suite, total=total, detail="")
+        self._task = bar.add_task(label, total=total, detail="")
 
     def notice(self, line: str) -> None:
         """Show what is being done."""
         self._bar.update(self._task, detail=line)
 
     def advance(self) -> None:
-        """Count one finished system."""
+        """Count one finished thing."""
         self._bar.update(self._task, advance=1)
 
 
 @contextmanager
-def evaluation_progress(suite: str, total: int) -> Generator[EvaluationProgress]:
-    """Show a bar over an evaluation."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[detail]}", markup=False),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        yield EvaluationProgress(bar, suite, total)
+def counted_progress(label: str, total: int) -> Generator[CountedProgress]:
+    """Show a bar over things that are done one by one."""
+    with _bar(_LABEL, BarColumn(), MofNCompleteColumn(), _DETAIL, TimeRemainingColumn()) as bar:
+        yield CountedProgress(bar, label, total)
+
+
+class TrainingProgress:
+    """A bar over the steps of a run, which are counted once it begins; notices stay above it."""
+
+    def __init__(self, bar: Progress, label: str) -> None:
+        self._bar = bar
+        self._task = bar.add_task(label, total=None, detail="")
+
+    def notice(self, line: str) -> None:
+        """Print what is being done, or what was found."""
+        note(line)
+
+    def advance(self, done: int, steps: int, words: str) -> None:
+        """Show how far the run is."""
+        self._bar.update(self._task, completed=done, total=steps, detail=words)
+
+
+@contextmanager
+def training_progress(label: str) -> Generator[TrainingProgress]:
+    """Show a bar over a training run."""
+    with _bar(_LABEL, BarColumn(), MofNCompleteColumn(), _DETAIL, TimeRemainingColumn()) as bar:
+        yield TrainingProgress(bar, label)
+
+
+def _bar(*columns: ProgressColumn) -> Progress:
+    """Return a bar on standard error that goes when it is done, and is not there where nobody sees it move."""
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)

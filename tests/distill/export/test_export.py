@@ -170,6 +170,21 @@ def test_a_name_is_taken_once_unless_it_is_to_be_replaced(
     ]
 
 
+def test_an_installation_that_was_killed_is_no_obstacle(
+    exported: tuple[Path, ExportReport], own_models: Path
+) -> None:
+    folder = install(exported[0], "mine", own_models)
+    folder.rename(own_models / ".mine.old")  # killed before the new folder took its name
+    (own_models / ".mine.new").mkdir()
+    (own_models / ".mine.new" / "adapter.gguf").write_bytes(b"half")
+
+    install(exported[0], "mine", own_models)
+
+    assert read_description(folder).adapter == "adapter.gguf"
+    assert (folder / "adapter.gguf").read_bytes() == (exported[0] / "adapter.gguf").read_bytes()
+    assert [path.name for path in own_models.glob(".mine*")] == []
+
+
 @pytest.mark.parametrize("name", ["tiny", "smollm2-135m", "../mine", ".mine", ""])
 def test_a_name_that_means_something_else_is_refused(
     exported: tuple[Path, ExportReport], own_models: Path, name: str

@@ -10,9 +10,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from limner.cli import app
-from limner.distill.judging.evaluation import Compared, Evaluation, Plan, sha256_of, way_of, write_users
+from limner.distill.judging.evaluation import Compared, Evaluation, Plan, way_of, write_users
 from limner.distill.judging.gate import CHECKS, PromotionRefusedError, promote
 from limner.errors import UnknownFormatError, WeightsError
+from limner.tools.checksums import sha256_of
 from limner.tools.promotion import Promotion, read_promotion, write_promotion
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
@@ -149,6 +150,7 @@ def test_what_is_no_harm_does_not_shut_it(
         ({"plan": {"candidate": "runs/raft"}}, "only an exported `limner/NAME` can be served"),
         ({"plan": {"baseline_identity": "new@1"}}, "candidate and baseline are the same model"),
         ({"plan": {"held_out": "minilm"}}, "the held-out encoder 'minilm' is the critic's own"),
+        ({"plan": {"split": "validation"}}, "the users of the split 'validation' were looked at"),
         ({"users": 99}, "99 users are fewer than 100"),
         # The bootstrap is too sure of itself where a few users carry the gain.
         ({"p_value": 0.05}, "no significant gain of the primary judge/held_out (+0.0400, 95 %"),
@@ -194,6 +196,14 @@ def test_the_next_candidate_must_beat_what_is_served(write: Write, tmp_path: Pat
     promote(write(plan=against_old | {"baseline": "limner/new"}), tmp_path, at=NOW)
     found = read_promotion(tmp_path)
     assert found is not None and found.name == "limner/newest"
+
+
+def test_the_promoted_name_does_not_carry_other_weights_through(write: Write, tmp_path: Path) -> None:
+    first = promote(write(), tmp_path, at=NOW)
+
+    assert promote(write(), tmp_path, at=NOW) == first  # the same weights again
+    with pytest.raises(PromotionRefusedError, match="'limner/new' was promoted with other weights"):
+        promote(write(plan={"candidate_identity": "new@2"}), tmp_path, at=NOW)
 
 
 def test_a_refusal_leaves_the_last_promotion(write: Write, tmp_path: Path) -> None:

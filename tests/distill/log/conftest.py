@@ -1,7 +1,6 @@
 """Drafts of an invented log, and what is made of them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,6 @@ from limner.distill.log.prepare import Source, prepare
 from limner.distill.log.splits import Splitting
 from limner.distill.log.training_set import TrainingSet
 from limner.models import Rollout
-from limner.records import Message, Usage
-
-MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 EVERYTHING = Recipe(splitting=Splitting(validation=0.0, test=0.0), filters=Filters(epsilon=0.05))
 """Everybody trains."""
@@ -26,7 +22,7 @@ Make = Callable[..., Awaitable[TrainingSet]]
 
 
 @pytest.fixture
-def draft() -> Draft:
+def draft(logged_draft: Callable[..., Rollout]) -> Draft:
     """Write a draft that can teach: of user `ada`, all of one group; its reward first, then what differs."""
     numbers: Iterator[int] = count()
 
@@ -34,32 +30,12 @@ def draft() -> Draft:
         number = next(numbers)
         fields: dict[str, Any] = {
             "rollout_id": f"r{number}",
-            "run_id": "run",
-            "user_id": "ada",
-            "round": 0,
             "draft_ix": number,
-            "group_key": "logged",
-            "messages": (Message(role="user", content="Draw."),),
             "completion": f"Draft {number}.",
             "profile_text": f"Draft {number}.",
-            "finish_reason": "stop",
-            "backend": "scripted",
-            "model_rev": "1",
-            "temperature": 0.9,
-            "top_p": 0.95,
-            "selected": False,
-            "selection_propensity": 0.0,
             "rewards": {"rank": total, "total": total},
-            "critic_version": "c1",
-            "as_of": MOMENT,
-            "held": ("e1",),
-            "neg_seed": 3,
-            "prompt_id": "draft_profile",
-            "prompt_version": 2,
-            "usage": Usage(),
-            "at": MOMENT,
         }
-        return Rollout(**(fields | changes))
+        return logged_draft(**(fields | changes))
 
     return write
 

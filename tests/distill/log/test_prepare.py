@@ -202,7 +202,44 @@ async def test_a_log_of_one_moment_is_split_by_user_alone_and_says_so(draft: Dra
     found = await make([draft(0.1), draft(0.9)])
 
     assert found.manifest.boundary is None
-    assert found.manifest.notes == ("all drafts are of one moment, so they are split by user alone",)
+    assert "so they are split by user alone" in found.manifest.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("sessions", "expected"),
+    [
+        # Nine tenths lie before day 20, a tenth before day 10: the first is nearer to four fifths.
+        ({0: 1, 10: 8, 20: 1}, 20),
+        ({0: 1, 10: 1, 20: 8}, None),  # at best a fifth is early
+        ({0: 3, 10: 2}, 10),
+        ({0: 5, 0.9: 5}, None),  # of one day
+    ],
+)
+async def test_drafts_of_one_moment_stay_together_unless_time_tells_them_not_apart(
+    draft: Draft, log: Log, tmp_path: Path, sessions: dict[float, int], expected: int | None
+) -> None:
+    first = draft(0.0).as_of
+    drafts = [
+        draft(total, user_id=f"u{day}-{number}", as_of=first + timedelta(days=day))
+        for day, users in sessions.items()
+        for number in range(users)
+        for total in (0.1, 0.9)
+    ]
+
+    manifest = await prepare(log(drafts), tmp_path / "set", Recipe(splitting=ALL_TRAIN))
+
+    assert manifest.boundary == (None if expected is None else first + timedelta(days=expected))
+    assert bool(manifest.notes) == (expected is None)
+
+
+async def test_a_boundary_that_costs_half_of_the_drafts_is_told(draft: Draft, make: Make) -> None:
+    late = draft(0.0).as_of + timedelta(days=2)
+    drafts = [draft(0.1), draft(0.9), *(draft(total, user_id="bo", as_of=late) for total in (0.1, 0.9))]
+
+    found = await make(drafts, Recipe(splitting=ALL_TRAIN.model_copy(update={"boundary": late})))
+
+    [note] = found.manifest.notes
+    assert "leaves out 2 of 4 drafts that could teach" in note and "`--keep-early`" in note
 
 
 async def test_rewards_of_two_critics_are_refused_before_anything_is_written(

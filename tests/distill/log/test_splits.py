@@ -67,7 +67,10 @@ def test_no_user_is_in_two_splits_and_train_ends_before_the_boundary(
     assert not users["validation"] & users["test"]
     line = found.manifest.boundary
     if line is None:
-        assert len({each.as_of for each in drafts}) == 1
+        moments = [each.as_of for each in drafts]
+        shares = {sum(one < moment for one in moments) / len(moments) for moment in moments}
+        # With none before it, no moment comes nearer to four fifths than with two fifths or more.
+        assert min(shares, key=lambda share: abs(share - 0.8)) < 0.4
         return
     assert all(row.as_of < line for row in (*rows["train"], *prompts["train"]))
     later = [row for split in ("validation", "test") for row in (*rows[split], *prompts[split])]

@@ -13,7 +13,6 @@ from limner.distill.log.splits import Splitting
 from limner.distill.log.training_rows import PromptOnly
 from limner.distill.training.config import TrainingSettings
 from limner.models import Rollout
-from limner.records import Usage
 
 PromptFor = Callable[..., Awaitable[PromptOnly]]
 Configure = Callable[..., TrainingSettings]
@@ -32,34 +31,23 @@ def prompts(open_world: Any, prompt_for: PromptFor) -> list[PromptOnly]:
 
 
 @pytest.fixture
-def data(tmp_path: Path, prompts: list[PromptOnly]) -> Path:
+def data(tmp_path: Path, prompts: list[PromptOnly], logged_draft: Callable[..., Rollout]) -> Path:
     """A training set that holds these prompts, each with two logged drafts."""
     drafts = [
-        Rollout(
+        logged_draft(
             rollout_id=f"{row.user_id}-{number}",
             run_id=row.user_id,
             user_id=row.user_id,
-            round=0,
-            draft_ix=number,
             group_key=row.group_key,
             messages=row.prompt,
             completion=f'{{"likes":["Likes number {number}."]}}',
             profile_text=f"Likes number {number}.",
-            finish_reason="stop",
-            backend="scripted",
-            model_rev="1",
-            temperature=0.9,
-            top_p=0.95,
-            selected=False,
-            selection_propensity=0.0,
             rewards={"rank": number / 2, "total": number / 2},
-            critic_version="c1",
             as_of=row.as_of,
             held=row.held,
             neg_seed=row.neg_seed,
             prompt_id=row.prompt_id,
             prompt_version=row.prompt_version,
-            usage=Usage(),
             at=row.as_of,
         )
         for row in prompts

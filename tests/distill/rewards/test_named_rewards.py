@@ -115,6 +115,20 @@ async def test_blue_falls_back_to_histories_and_adds_weighted_terms(
     assert floor == {"malformed": 1.0, "total": -10.0}
 
 
+async def test_for_blue_the_worst_portrait_is_worth_no_less_than_none(
+    open_world: Any, prompt_for: PromptFor, reading: MakeReading
+) -> None:
+    async with open_world()() as deps:
+        row, case = await material(deps, prompt_for)
+        away = reading(row, case, liked=[(-1, 0)], negatives=[(-1, 0)], others=[[(1, 0)]])
+
+        [worst, unread] = await reward(deps, "blue", text=0.0).grade([away, reading(row, case, None)])
+
+    # Cosine -1 with the item against 1 of the negative and of the other user, at tau = .05: -2 / .05 both ways.
+    assert worst["emb"] == pytest.approx(-40.0)
+    assert worst["total"] == unread["total"] == -10.0
+
+
 async def test_blue_has_the_source_s_128_negatives_by_default(open_world: Any) -> None:
     async with open_world()() as deps:
         assert deps.settings.critic.negatives == 128

@@ -11,7 +11,7 @@ from limner.errors import TooFewLessonsError
 from limner.evals.pooling import share_late
 from limner.tools.embedder import FloatArray
 from limner.tools.late_interaction import score_items
-from limner.tools.lessons import Lessons, Sitting
+from limner.tools.lessons import Lessons, PastPortrait
 from limner.tools.space import Space
 
 torch = pytest.importorskip("torch")
@@ -30,16 +30,16 @@ def lessons(*, users: int = 300, portraits: bool = False) -> Lessons:
     rng = np.random.default_rng(1)
     items = unit(rng.normal(size=(ITEMS, DIMENSION)))
     sequences = [(start + np.arange(5)) % ITEMS for start in rng.integers(ITEMS, size=users)]
-    sittings = [
+    drawn = [
         # What is said of a user points at the last item before the cut, from another side.
-        Sitting(user, 4, np.stack([np.roll(items[int(sequence[3])], 1), items[int(sequence[0])]]))
+        PastPortrait(user, 4, np.stack([np.roll(items[int(sequence[3])], 1), items[int(sequence[0])]]))
         for user, sequence in enumerate(sequences[: users // 2])
     ]
     return Lessons(
         encoder="hashing-v1",
         items=items,
         sequences=sequences,
-        sittings=sittings if portraits else (),
+        portraits=drawn if portraits else (),
         source="ring",
     )
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from limner.distill.space.full import Reading, TuneSettings, contrast, tune_encoder
+from limner.distill.space.full import TuneSettings, contrast, tune_encoder
 from limner.errors import InputError, TooFewLessonsError
+from limner.tools.lessons import Words
 
 WORDS = ("kite", "tea", "moss", "jazz", "snow", "clay", "soup", "train")
 
@@ -33,12 +34,12 @@ def test_the_loss_leaves_out_what_was_had_and_copies_of_the_answer() -> None:
     table = Table({"q": [1.0, 0.0], "r": [0.0, 1.0], "a": [1.0, 0.0], "b": [0.0, 1.0]})
 
     # Each query lies on its own answer (cosine 1) and at right angles to the other: -log(e / (e + 1)).
-    both = float(contrast(table, [Reading("q", "a"), Reading("r", "b")], temperature=1.0))
+    both = float(contrast(table, [Words("q", "a"), Words("r", "b")], temperature=1.0))
     assert both == pytest.approx(np.log(1 + np.exp(-1)), abs=1e-6)
     # The first had `b`, so nothing is left to confuse it with; the second is as before.
-    had = float(contrast(table, [Reading("q", "a", ("b",)), Reading("r", "b")], temperature=1.0))
+    had = float(contrast(table, [Words("q", "a", ("b",)), Words("r", "b")], temperature=1.0))
     assert had == pytest.approx(np.log(1 + np.exp(-1)) / 2, abs=1e-6)
-    copies = float(contrast(table, [Reading("q", "a"), Reading("r", "a")], temperature=1.0))
+    copies = float(contrast(table, [Words("q", "a"), Words("r", "a")], temperature=1.0))
     assert copies == pytest.approx(0.0, abs=1e-6)
 
 
@@ -66,9 +67,15 @@ def encoder(tmp_path: Path) -> Path:
     return tmp_path / "tiny"
 
 
-def readings() -> list[Reading]:
+def readings() -> list[Words]:
     """Each word is followed by the next."""
-    return [Reading(word, WORDS[(place + 1) % 8]) for place, word in enumerate(WORDS)] * 4
+    return [Words(word, WORDS[(place + 1) % 8]) for place, word in enumerate(WORDS)] * 4
+
+
+def _reads(folder: Path) -> int:
+    """Return how many tokens of a text an encoder reads."""
+    library: Any = pytest.importorskip("sentence_transformers")
+    return int(library.SentenceTransformer(str(folder), device="cpu").max_seq_length)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -77,7 +84,7 @@ async def test_a_tuned_encoder_learns_what_follows_and_opens_as_any_other(
 ) -> None:
     from limner.tools.sentence_transformers_embedder import SentenceTransformersEmbedder
 
-    quick = TuneSettings(steps=40, batch=8, rate=1e-3)
+    quick = TuneSettings(steps=40, batch=8, rate=1e-3, tokens=4)
 
     tuned = tune_encoder(encoder, readings(), tmp_path / "tuned", seed=0, settings=quick)
 
@@ -87,6 +94,8 @@ async def test_a_tuned_encoder_learns_what_follows_and_opens_as_any_other(
     assert before.name != after.name
     vectors = await after.embed(WORDS)
     assert vectors.shape == (8, 16)
+    limits = [_reads(folder) for folder in (encoder, tmp_path / "tuned")]
+    assert limits[0] == limits[1]
     assert not np.allclose(vectors, await before.embed(WORDS), atol=1e-3)
     assert not list(tmp_path.glob(".tuned*"))
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from limner.distill.space.questions import NOTHING, plan_course
 from limner.distill.space.ranks import ranks_of, recent_vectors
-from limner.tools.lessons import Lessons, Sitting
+from limner.tools.lessons import Lessons, PastPortrait
 
 EYE = np.eye(40, dtype=np.float32)
 
@@ -12,8 +12,8 @@ EYE = np.eye(40, dtype=np.float32)
 def test_who_is_held_back_teaches_nothing_and_portraits_see_no_answer() -> None:
     # User u alone has the item u, so that an item names its user.
     sequences = [np.array([user, user, user]) for user in range(40)]
-    sittings = [Sitting(user, 2, EYE[user : user + 1]) for user in range(10)]
-    lessons = Lessons(encoder="e", items=EYE, sequences=sequences, sittings=sittings)
+    portraits = [PastPortrait(user, 2, EYE[user : user + 1]) for user in range(10)]
+    lessons = Lessons(encoder="e", items=EYE, sequences=sequences, portraits=portraits)
 
     course = plan_course(lessons, window=2, held=4, rng=np.random.default_rng(0))
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,45 +13,11 @@ from limner.distill.log.prepare import Source, prepare
 from limner.distill.log.splits import Splitting
 from limner.distill.training.config import TrainingSettings
 from limner.models import Rollout
-from limner.records import Message, Usage
+from limner.records import Message
 
-MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 USERS = 24
 
 Set = Callable[..., TrainingSettings]
-
-
-def rollout(user: int, draft: int, **changes: Any) -> Rollout:
-    """Return a draft of which the text says how good it is: `good`, `fair` or `poor`."""
-    word = ("poor", "fair", "good")[draft]
-    fields: dict[str, Any] = {
-        "rollout_id": f"r{user}-{draft}",
-        "run_id": "run",
-        "user_id": f"u{user:02}",
-        "round": 0,
-        "draft_ix": draft,
-        "group_key": "logged",
-        "messages": (Message(role="user", content=f"Draw user {user}."),),
-        "completion": f"{word} {user}",
-        "profile_text": f"{word} {user}",
-        "finish_reason": "stop",
-        "backend": "scripted",
-        "model_rev": "1",
-        "temperature": 1.0,
-        "top_p": 1.0,
-        "selected": False,
-        "selection_propensity": 0.0,
-        "rewards": {"rank": draft / 2, "total": draft / 2},
-        "critic_version": "c1",
-        "as_of": MOMENT,
-        "held": ("e1",),
-        "neg_seed": 3,
-        "prompt_id": "draft_profile",
-        "prompt_version": 2,
-        "usage": Usage(),
-        "at": MOMENT,
-    }
-    return Rollout(**(fields | changes))
 
 
 def make_set(folder: Path, rollouts: list[Rollout]) -> Path:
@@ -67,9 +32,31 @@ def make_set(folder: Path, rollouts: list[Rollout]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def training_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_rollout(logged_draft: Callable[..., Rollout]) -> Callable[..., Rollout]:
+    """Write a draft of a numbered user, of which the text says how good it is: `poor`, `fair` or `good`."""
+
+    def write(user: int, draft: int, **changes: Any) -> Rollout:
+        words = f"{('poor', 'fair', 'good')[draft]} {user}"
+        fields: dict[str, Any] = {
+            "rollout_id": f"r{user}-{draft}",
+            "user_id": f"u{user:02}",
+            "draft_ix": draft,
+            "messages": (Message(role="user", content=f"Draw user {user}."),),
+            "completion": words,
+            "profile_text": words,
+            "temperature": 1.0,
+            "top_p": 1.0,
+            "rewards": {"rank": draft / 2, "total": draft / 2},
+        }
+        return logged_draft(**(fields | changes))
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def training_set(make_rollout: Callable[..., Rollout], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three drafts of each of 24 users, a quarter of them for validation."""
-    drafts = [rollout(user, draft) for user in range(USERS) for draft in range(3)]
+    drafts = [make_rollout(user, draft) for user in range(USERS) for draft in range(3)]
     return make_set(tmp_path_factory.mktemp("sets") / "set", drafts)
 
 
@@ -94,12 +81,6 @@ def settings(tiny_model: Path, training_set: Path, tmp_path: Path) -> Set:
         return TrainingSettings.model_validate(fields | changes)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def make_rollout() -> Callable[..., Rollout]:
-    """Write a draft."""
-    return rollout
 
 
 @pytest.fixture

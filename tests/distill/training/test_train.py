@@ -155,6 +155,18 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(settings: Set) ->
     assert (result.record.resumed_from, result.record.steps) == (None, 4)
 
 
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_resumed_run_says_that_nobody_watches_it_any_more(settings: Set, watched: bool) -> None:
+    train(settings(steps=2))
+    if watched:
+        (settings().out / "looks").mkdir()
+    told: list[str] = []
+
+    train(settings(steps=4), resume=True, notice=told.append)
+
+    assert any("name `--watch-users` again" in line for line in told) == watched
+
+
 def test_a_finished_run_goes_on_only_with_more_steps(settings: Set) -> None:
     train(settings(steps=2))
 
@@ -284,3 +296,15 @@ def test_an_adapter_of_other_weights_is_no_start(settings: Set, tmp_path: Path) 
 def test_a_tracker_that_is_not_installed_is_named_before_anything_is_opened(settings: Set) -> None:
     with pytest.raises(SettingsError, match="`wandb` is not installed"):
         train(settings(report_to=("wandb",), base="nowhere"))
+
+
+@pytest.mark.parametrize("method", ["raft", "dpo"])
+def test_a_run_killed_behind_its_last_step_takes_no_further_one(method: Method, settings: Set) -> None:
+    whole = train(settings(method=method, steps=2))
+    learnt = weights_in(whole.adapter)
+    (whole.folder / "run.json").unlink()  # the machine died between the last checkpoint and the record
+
+    result = train(settings(method=method, steps=2), resume=True)
+
+    assert (result.record.resumed_from, result.record.steps) == (2, 2)
+    assert same(weights_in(result.adapter), learnt)

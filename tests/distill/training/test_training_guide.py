@@ -33,17 +33,6 @@ def options(found: Any) -> set[str]:
     return {name for parameter in found.params for name in parameter.opts if name.startswith("--")}
 
 
-def test_every_command_and_option_named_exists(guide: str) -> None:
-    text = "\n".join(blocks(guide, "")).replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line.startswith("limner ")]
-    assert lines
-
-    for line in lines:
-        words = line.partition("#")[0].split()[1:]
-        found = command("distill", words[1]) if words[0] == "distill" else command(words[0])
-        assert {word for word in words if word.startswith("--")} <= options(found), line
-
-
 def test_every_option_of_training_is_in_the_table(guide: str) -> None:
     named = set(re.findall(r"^\| `(--[a-z-]+)`", guide, flags=re.MULTILINE))
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from limner import Item, Settings
+from limner.agents.case import mean_vector
 from limner.errors import SettingsError
 from limner.evals.splits import Past, Queries
-from limner.evals.systems.history import history_text, make_history, mean_vector
+from limner.evals.systems.history import history_text, make_history
 from limner.evals.workspace import Workspace
 from limner.tools.late_interaction import score_items
 

@@ -1,0 +1,35 @@
+"""What a run's folder says of its training set."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from limner.distill.export.trained_run import read_run
+
+
+def _trained_on(run: Path, data: Path, sha256: str | None) -> None:
+    """Write into a run's record where its training set lay, and its sum."""
+    path = run / "run.json"
+    record = json.loads(path.read_text())
+    record["identity"]["settings"]["data"] = str(data)
+    record["identity"] |= {} if sha256 is None else {"data_sha256": sha256}
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(("known", "kept"), [("its own", True), ("another", False), (None, True)])
+def test_a_training_set_that_was_made_anew_since_is_not_the_runs(
+    own_run: Path, tmp_path: Path, known: str | None, kept: bool
+) -> None:
+    data = tmp_path / "set"
+    data.mkdir()
+    manifest = b'{"notes": ["of today"]}'
+    (data / "manifest.json").write_bytes(manifest)
+    sums = {"its own": hashlib.sha256(manifest).hexdigest(), "another": "0" * 64}
+    _trained_on(own_run, data, None if known is None else sums[known])
+
+    found = read_run(own_run, None)
+
+    assert found.data == (data if kept else None)
+    assert found.manifest == ({"notes": ["of today"]} if kept else {})
