@@ -63,7 +63,7 @@ class ChatResult:
     before temperature, cuts and grammar."""
 
     token_ids: tuple[int, ...] | None = None
-    """The answer's tokens, if the backend names every one of them."""
+    """The answer's tokens without the one that ends it, if the backend names every one of them."""
 
     first_token: Mapping[str, float] = field(default_factory=dict[str, float])
     """Alternatives for the first token with their log-probabilities, if asked for."""

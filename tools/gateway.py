@@ -319,16 +319,19 @@ def _read(call: _Call, response: Any) -> ChatResult:
         model_rev=getattr(response, "system_fingerprint", None) or "unknown",
         usage=call.usage(read, written),
         token_logprobs=tuple(token.logprob for token in logprobs) or None,
-        token_ids=_ids(logprobs, written),
+        token_ids=_ids(logprobs, written - (choice.finish_reason == "stop")),
         first_token=_alternatives(logprobs),
     )
 
 
-def _ids(logprobs: Sequence[Any], written: int) -> tuple[int, ...] | None:
-    """Return the answer's token ids, if every token has one; llama.cpp lists tokens that form one character as one."""
+def _ids(logprobs: Sequence[Any], said: int) -> tuple[int, ...] | None:
+    """Return the answer's token ids, the one that ends it left out, if every token has one.
+
+    llama.cpp lists tokens that form one character as one, so the count tells whether any is missing.
+    """
     ids = [getattr(token, "id", None) for token in logprobs]
     whole = [token for token in ids if isinstance(token, int)]
-    return tuple(whole) if whole and len(whole) == len(ids) == written else None
+    return tuple(whole) if whole and len(whole) == len(ids) == said else None
 
 
 def _alternatives(logprobs: Sequence[Any]) -> dict[str, float]:

@@ -197,7 +197,10 @@ async def test_log_probabilities_come_for_every_token(model: str) -> None:
 
 
 @pytest.mark.weights
-async def test_token_ids_spell_the_answer_in_the_vocabulary_of_the_file(model: str, weights: Path) -> None:
+@pytest.mark.parametrize(("most", "reason"), [(6, "length"), (60, "stop")])
+async def test_token_ids_spell_the_answer_in_the_vocabulary_of_the_file(
+    model: str, weights: Path, most: int, reason: str
+) -> None:
     """The file's own list of tokens is the oracle; a leading blank is written as \u0120 there."""
     gguf = pytest.importorskip("gguf", reason="comes with the extra train")
     listed = gguf.GGUFReader(weights / "smollm2-135m.gguf").get_field("tokenizer.ggml.tokens").contents()
@@ -205,16 +208,18 @@ async def test_token_ids_spell_the_answer_in_the_vocabulary_of_the_file(model: s
     request = ChatRequest(
         messages=(Message(role="user", content="Say a short English sentence."),),
         purpose="test",
-        max_tokens=6,
+        max_tokens=most,
         seed=1,
         top_logprobs=1,
+        json_schema={"type": "array", "items": {"enum": ["yes", "no"]}, "minItems": 3, "maxItems": 3},
     )
 
     result = await chat.complete(request, Budget())
     await chat.aclose()
 
     assert result.token_ids is not None and result.token_logprobs is not None
-    assert len(result.token_ids) == len(result.token_logprobs) == result.usage.completion_tokens
+    assert result.finish_reason == reason
+    assert len(result.token_ids) == len(result.token_logprobs)
     assert "".join(listed[token] for token in result.token_ids).replace("\u0120", " ") == result.text
 
 

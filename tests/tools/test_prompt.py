@@ -61,6 +61,14 @@ INPUTS: dict[str, dict[str, Any]] = {
         "advice": "Say more about boats.",
         "draft": "Enjoys maps.",
     },
+    "draft_plain": {
+        "advice": "Say more about boats.",
+        "draft": ["Enjoys maps."],
+        "events": EVENTS,
+        "facets": 4,
+        "language": "en",
+        "often": "maps, boats",
+    },
     "draft_profile": {
         "likes": [Cue("maps of the sea", "e1")],
         "dislikes": [Cue("boats", "e2")],
