@@ -66,9 +66,12 @@ def prepare(
         typer.Option(
             "--boundary",
             help="ISO 8601 moment: train lies before it, validation and test do not "
-            "(default: where about 80 % of the drafts lie before).",
+            "(default: `--before` decides).",
         ),
     ] = None,
+    before: Annotated[
+        float, typer.Option("--before", help="Share of the drafts before the boundary, if none is given.")
+    ] = 0.8,
     validation: Annotated[float, typer.Option("--validation", help="Share of users for validation.")] = 0.1,
     test: Annotated[float, typer.Option("--test", help="Share of users for test.")] = 0.1,
     keep_early: Annotated[
@@ -81,6 +84,12 @@ def prepare(
     min_margin: Annotated[
         float, typer.Option("--min-margin", help="Least reward between the two sides of a preference pair.")
     ] = 0.05,
+    temperature: Annotated[
+        float,
+        typer.Option(
+            "--temperature", help="Of AWR's weights, in deviations of a group; smaller is greedier."
+        ),
+    ] = 0.5,
     pairs: Annotated[bool, typer.Option("--pairs", help="Keep drafts of pairs of user and item.")] = False,
     critic: Annotated[
         str | None, typer.Option("--critic", help="Critic version wanted (default: the log's only one).")
@@ -113,9 +122,10 @@ def prepare(
             "test": test,
             "seed": seed,
             "boundary": boundary,
+            "before": before,
             "keep_early": keep_early,
         },
-        "weighting": {"min_margin": min_margin},
+        "weighting": {"temperature": temperature, "min_margin": min_margin},
     }
 
     async def work() -> "Manifest":

@@ -94,13 +94,15 @@ def test_options_reach_the_recipe(store: Path, tmp_path: Path) -> None:
         limner(
             "--out", tmp_path / "set", "--store", store, "--json", "--exclude", listed, "--boundary", boundary,
             "--validation", "0.3", "--test", "0.2", "--seed", "5", "--keep-early", "--epsilon", "0.1",
-            "--min-margin", "0.6", "--critic", "c1",
+            "--min-margin", "0.6", "--temperature", "0.2", "--before", "0.6", "--critic", "c1",
         )
     )  # fmt: skip
 
     assert manifest["boundary"] == "2026-03-02T00:00:00Z"
     assert manifest["recipe"]["splitting"]["validation"] == 0.3
     assert manifest["recipe"]["splitting"]["seed"] == 5
+    assert manifest["recipe"]["splitting"]["before"] == 0.6
+    assert manifest["recipe"]["weighting"] == {"temperature": 0.2, "max_weight": 8.0, "min_margin": 0.6}
     assert (manifest["critic_version"], manifest["excluded_users"]) == ("c1", 2)
     assert manifest["funnel"]["dropped"]["excluded"] == 4
     assert manifest["funnel"]["dropped"]["before_boundary"] == 0
