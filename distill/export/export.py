@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from ... import __version__
+from ...agents.plain_form import PLAIN
 from ...errors import MissingExtraError
 from ...records import Message, Record
 from ...tools.checksums import known_sha256, sha256_of
@@ -75,7 +76,7 @@ class ExportPlan:
     """Prompts to compare served files with the trained model on; 0 for no comparison."""
 
     style: Style | None = None
-    """Drafting style that the profiler was trained for."""
+    """Drafting style that the profiler was trained for; absent: what its training set tells."""
 
     purpose: str = "profiler"
     """What it is, in a few words."""
@@ -262,11 +263,19 @@ def _prompts(run: TrainedRun, count: int) -> list[Messages]:
     return found[:count]
 
 
+def style_learned(run: TrainedRun) -> Style | None:
+    """Return `plain` if a run learned from prompts of that style alone; else, nothing that a prompt tells."""
+    if run.data is None:
+        return None
+    asked = {row.prompt_id for row in TrainingSet.open(run.data).prompts("train")}
+    return "plain" if asked == {PLAIN.id} else None
+
+
 def _description(ready: _Ready) -> ProfilerDescription | None:
     """Return what the models folder is told: the adapter if there is one, as it is the smallest."""
     plan = ready.plan
     common: dict[str, Any] = {
-        "style": plan.style,
+        "style": plan.style or style_learned(ready.run),
         "purpose": plan.purpose,
         "licence": ready.terms.licence,
         "card": CARD,

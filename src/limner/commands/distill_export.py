@@ -35,7 +35,10 @@ def export(
     ] = "Q8_0",
     style: Annotated[
         Literal["free", "lexicon", "plain"] | None,
-        typer.Option("--style", help="Drafting style it was trained to write in."),
+        typer.Option(
+            "--style",
+            help="Drafting style it was trained to write in (default: what its training set tells).",
+        ),
     ] = None,
     purpose: Annotated[str, typer.Option("--purpose", help="What it is, in a few words.")] = "profiler",
     licence: Annotated[
