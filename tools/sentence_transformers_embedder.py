@@ -31,8 +31,9 @@ class SentenceTransformersEmbedder:
             raise MissingExtraError("sentence-transformers encoders", "encoders")
         self._model = model
         weights = Path(model) / "model.safetensors"
-        revision = f"-{revision_of(weights)}" if weights.is_file() else ""
-        self.name = f"{PREFIX}{model}{revision}"
+        known = weights.is_file()
+        # Weights are told apart by their content, so that no result names a folder of this machine.
+        self.name = PREFIX + (f"{Path(model).name}-{revision_of(weights)}" if known else model)
         self.dimension = 0
         self._encoder: Any = None
         self._turn = threading.Lock()
@@ -65,4 +66,4 @@ class SentenceTransformersEmbedder:
         try:
             return library.SentenceTransformer(self._model)
         except (OSError, ValueError) as error:
-            raise ModelUnavailableError(self.name, 1, str(error)) from error
+            raise ModelUnavailableError(f"{PREFIX}{self._model}", 1, str(error)) from error
