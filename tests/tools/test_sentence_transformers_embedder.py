@@ -13,7 +13,11 @@ from limner.tools.sentence_transformers_embedder import SentenceTransformersEmbe
 @pytest.fixture(autouse=True)
 def library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend that the extra is installed; nothing here loads it."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: SimpleNamespace(name=name))
+
+    def find(name: str) -> SimpleNamespace:
+        return SimpleNamespace(name=name)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
 
 
 def test_an_encoder_in_a_folder_is_named_by_its_weights_and_not_by_where_it_lies(tmp_path: Path) -> None:
