@@ -177,3 +177,10 @@ def ring(tmp_path: Path) -> Path:
     (folder / "sequences.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
     return folder
+
+
+@pytest.fixture(scope="session")
+def lamps() -> tuple[str, ...]:
+    """Titles of twelve items that share one word."""
+    words = "amber birch copper dusk ember fjord garden harbor iris jewel kayak linen"
+    return tuple(f"{word} lamp" for word in words.split())

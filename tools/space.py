@@ -35,7 +35,7 @@ _FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 _LEAST_NORM = 1e-9
 _UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, IndexError, EOFError, AttributeError),
-    *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, RuntimeError),
 )
 """What a file that is no space, or half of one, makes its readers raise."""
 

@@ -13,8 +13,7 @@ import importlib.util
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from ...errors import MissingExtraError
 from ...tools.lessons import IntArray, Lessons
+from ...tools.one_torch import one_torch
 from ...tools.space import Side, Space
 from .questions import Course, Moments, Spoken, plan_course
 from .ranks import examine
@@ -359,20 +359,6 @@ def excluded(moments: Moments, items: IntArray, right: IntArray) -> NDArray[np.b
     found: NDArray[np.bool_] = held[:, items]
     found[np.arange(size), right] = False
     return found
-
-
-@contextmanager
-def one_torch(threads: int, seed: int) -> Generator[None]:
-    """Seed PyTorch and bound its threads, and put both back as they were."""
-    torch: Any = import_module("torch")
-    before, state = torch.get_num_threads(), torch.get_rng_state()
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-        torch.set_rng_state(state)
 
 
 def _unit(vectors: Torch) -> Torch:

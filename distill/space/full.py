@@ -19,8 +19,8 @@ from pydantic import PositiveFloat, PositiveInt
 from ...errors import InputError, MissingExtraError, TooFewLessonsError
 from ...records import Record
 from ...tools.lessons import Words
+from ...tools.one_torch import one_torch
 from ...tools.whole_files import new_folder
-from .adapter import one_torch
 
 Torch = Any
 """Modules and tensors of an optional library."""

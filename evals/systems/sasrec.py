@@ -10,8 +10,7 @@ import copy
 import importlib.util
 import logging
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
@@ -20,6 +19,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from ...errors import MissingExtraError, SettingsError
 from ...records import Record
+from ...tools.one_torch import one_torch
 from ..dataset import FloatArray, IntArray
 from ..options import named, read_options
 from ..splits import Past, Queries
@@ -275,20 +275,6 @@ def next_item_loss(
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
         logits = torch.cat(states) @ network["catalogue"].weight[:n_items].T
     return torch.nn.functional.cross_entropy(logits.float(), torch.from_numpy(targets)), len(targets)
-
-
-@contextmanager
-def one_torch(threads: int, seed: int) -> Generator[None]:
-    """Seed PyTorch and bound its threads, and put both back as they were."""
-    torch: Any = import_module("torch")
-    before, state = torch.get_num_threads(), torch.get_rng_state()
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-        torch.set_rng_state(state)
 
 
 def make(options: Mapping[str, str], workspace: Workspace) -> System:

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from limner.cli import app
+from limner.distill.judging.evaluation import Plan
 from limner.distill.judging.grading import Reading
 from limner.distill.judging.sitters import Sitter
 from limner.distill.log.training_rows import PromptOnly
@@ -23,6 +24,28 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "gambit": ("openings", "endgames", "puzzles", "clocks"),
     "hive": ("honey", "swarms", "pollen", "smokers"),
 }
+
+
+@pytest.fixture
+def declared() -> Plan:
+    """What a comparison of two profilers declares before anything is drawn."""
+    return Plan(
+        candidate="limner/new",
+        baseline="limner/old",
+        candidate_identity="new@1",
+        baseline_identity="old@1",
+        primary="judge/held_out",
+        data_sha256="d",
+        split="test",
+        users=None,
+        drafts=2,
+        seed=3,
+        temperature=0.8,
+        guided=True,
+        critic_version="c1",
+        critic_encoder="minilm",
+        held_out="hashing-v1",
+    )
 
 
 def _sitter(number: int) -> Sitter:

@@ -33,23 +33,6 @@ Made = Callable[..., Comparison]
 
 USERS = 24
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
-PLAN = Plan(
-    candidate="limner/new",
-    baseline="limner/old",
-    candidate_identity="new@1",
-    baseline_identity="old@1",
-    primary="judge/held_out",
-    data_sha256="d",
-    split="test",
-    users=None,
-    drafts=2,
-    seed=3,
-    temperature=0.8,
-    guided=True,
-    critic_version="c1",
-    critic_encoder="a",
-    held_out="hashing-v1",
-)
 
 
 def number_of(request: ChatRequest) -> int:
@@ -77,6 +60,7 @@ def made(
     critic: Critics,
     theme_of: ThemeOf,
     hits: Callable[[float], ScriptedChat],
+    declared: Plan,
     tmp_path: Path,
 ) -> Made:
     """Make a comparison of two models; changes to it come by name."""
@@ -92,7 +76,7 @@ def made(
         ]
         grader = critic(lambda number, text: 0.25 + 0.5 * (theme_of(number) in text))
         whole: dict[str, Any] = {
-            "plan": PLAN,
+            "plan": declared,
             "sitters": people,
             "changed": 0,
             "candidate": ChatProfiler(new or hits(0.9), Budget(), temperature=0.8, top_p=0.95),
@@ -139,11 +123,11 @@ async def test_both_get_the_same_prompts_seeds_and_schema(
 
 
 async def test_without_guidance_neither_is_held_to_a_schema(
-    made: Made, hits: Callable[[float], ScriptedChat]
+    made: Made, hits: Callable[[float], ScriptedChat], declared: Plan
 ) -> None:
     new, old = hits(0.9), hits(0.3)
 
-    await made(new, old, plan=PLAN.model_copy(update={"guided": False})).run(at=NOW)
+    await made(new, old, plan=declared.model_copy(update={"guided": False})).run(at=NOW)
 
     assert {each.json_schema is None for each in (*new.requests, *old.requests)} == {True}
 
@@ -215,11 +199,11 @@ def test_an_estimate_draws_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_the_endpoint_cannot_be_changed_after_drawing(made: Made) -> None:
+async def test_the_endpoint_cannot_be_changed_after_drawing(made: Made, declared: Plan) -> None:
     await made().run(at=NOW)
 
     with pytest.raises(InputError, match="holds another comparison"):
-        await made(plan=PLAN.model_copy(update={"primary": "critic/total"})).run(at=NOW)
+        await made(plan=declared.model_copy(update={"primary": "critic/total"})).run(at=NOW)
 
 
 async def test_a_folder_with_something_else_is_left_alone(made: Made, tmp_path: Path) -> None:
@@ -231,14 +215,14 @@ async def test_a_folder_with_something_else_is_left_alone(made: Made, tmp_path: 
 
 @pytest.mark.parametrize("primary", ["ndcg", "meaning/log_loss", "critic/joy"])
 async def test_an_endpoint_that_nobody_measures_is_refused_before_anything_is_drawn(
-    made: Made, hits: Callable[[float], ScriptedChat], primary: str
+    made: Made, hits: Callable[[float], ScriptedChat], declared: Plan, primary: str
 ) -> None:
     new = hits(0.9)
 
     with pytest.raises(
         InputError, match=f"the primary endpoint '{primary}' is not measured; there are critic/"
     ):
-        await made(new, plan=PLAN.model_copy(update={"primary": primary})).run(at=NOW)
+        await made(new, plan=declared.model_copy(update={"primary": primary})).run(at=NOW)
     assert new.requests == []
 
 

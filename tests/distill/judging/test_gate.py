@@ -17,23 +17,6 @@ from limner.tools.checksums import sha256_of
 from limner.tools.promotion import Promotion, read_promotion, write_promotion
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
-PLAN = Plan(
-    candidate="limner/new",
-    baseline="limner/old",
-    candidate_identity="new@1",
-    baseline_identity="old@1",
-    primary="judge/held_out",
-    data_sha256="d",
-    split="test",
-    users=None,
-    drafts=1,
-    seed=0,
-    temperature=0.9,
-    guided=True,
-    critic_version="c1",
-    critic_encoder="minilm",
-    held_out="other",
-)
 Interval = tuple[float, float]
 Write = Callable[..., Path]
 
@@ -56,7 +39,7 @@ def figure(metric: str, interval: Interval, users: int, p_value: float = 0.01) -
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Write:
+def write(tmp_path: Path, declared: Plan) -> Write:
     """Write an evaluation that passes, with changes: intervals by number (none to leave it out), plan, counts."""
 
     def make(
@@ -75,7 +58,7 @@ def write(tmp_path: Path) -> Write:
         intervals = {**good, "judge/held_out": (0.02, 0.06), **(figures or {})}
         found = Evaluation(
             limner="0",
-            plan=PLAN.model_copy(update=plan or {}),
+            plan=declared.model_copy(update=plan or {}),
             users=users,
             changed=changed,
             figures=tuple(figure(name, ends, users, p_value) for name, ends in intervals.items() if ends),

@@ -16,28 +16,13 @@ from limner.tools.space import load_space
 
 pytest.importorskip("torch")
 
-WORDS = (
-    "amber",
-    "birch",
-    "copper",
-    "dusk",
-    "ember",
-    "fjord",
-    "garden",
-    "harbor",
-    "iris",
-    "jewel",
-    "kayak",
-    "linen",
-)
-
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Path:
+def shop(tmp_path: Path, lamps: tuple[str, ...]) -> Path:
     """Forty users who go around twelve items in turn; everybody's last two items are new to them."""
     folder = tmp_path / "shop"
     folder.mkdir()
-    items = [{"item_id": f"B{ix}", "title": f"{word} lamp"} for ix, word in enumerate(WORDS)]
+    items = [{"item_id": f"B{ix}", "title": title} for ix, title in enumerate(lamps)]
     sequences = [
         {"user_id": f"u{user}", "item_ids": [f"B{(user + step) % 12}" for step in range(6)]}
         for user in range(40)

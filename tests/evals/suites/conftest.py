@@ -27,26 +27,12 @@ def write_rows(path: Path, rows: Rows) -> None:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Path:
+def shop(tmp_path: Path, lamps: tuple[str, ...]) -> Path:
     """Eight users of twelve items; each user rates six, and everybody's last item is new to them."""
     folder = tmp_path / "shop"
-    words = (
-        "amber",
-        "birch",
-        "copper",
-        "dusk",
-        "ember",
-        "fjord",
-        "garden",
-        "harbor",
-        "iris",
-        "jewel",
-        "kayak",
-        "linen",
-    )
     write_rows(
         folder / "items.jsonl.gz",
-        [{"item_id": f"B0{ix}", "title": f"{word} lamp"} for ix, word in enumerate(words)],
+        [{"item_id": f"B0{ix}", "title": title} for ix, title in enumerate(lamps)],
     )
     events = [
         {
