@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..settings import DraftingSettings
+from ..sections import DraftingSettings
 from .state import Draft
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..models import Critique
 from ..records import Usage
-from ..settings import CriticSettings
+from ..sections import CriticSettings
 from ..tools.embedder import FloatArray
 from ..tools.late_interaction import mid_ranks, score_items
 from ..tools.leaks import leak_penalty

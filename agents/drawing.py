@@ -9,7 +9,8 @@ from weakref import WeakValueDictionary
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from ..models import Pair, PairSide, Profile
+from ..models import Profile
+from ..pairings import Pair, PairSide
 from ..records import Message, content_hash
 from ..tools.budget import Budget
 from ..tools.completion_cache import CachedChat

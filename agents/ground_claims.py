@@ -10,7 +10,8 @@ from typing import TypedDict
 import numpy as np
 from langgraph.runtime import Runtime
 
-from ..models import Claim, PairSide
+from ..models import Claim
+from ..pairings import PairSide
 from ..records import Usage
 from ..tools.embedder import FloatArray
 from .build_case import case_of

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from ..models import Claim, Cue, Facet, PairSide
+from ..models import Claim, Cue, Facet
+from ..pairings import PairSide
 from ..records import Polarity
 from ..tools.prompt import load_prompt
 from .case import Case, one_line

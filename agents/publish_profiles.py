@@ -10,7 +10,8 @@ from typing import TypedDict
 import numpy as np
 from langgraph.runtime import Runtime
 
-from ..models import Facet, Pair, Profile, ProfileSource, Reason, RecentEvent
+from ..models import Facet, Profile, ProfileSource, RecentEvent
+from ..pairings import Pair, Reason
 from ..records import Usage
 from ..tools.store import Published
 from .build_case import case_of

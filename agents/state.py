@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypedDict
 
-from ..models import Claim, Critique, Cue, Facet, PairSide, Profile
-from ..models import Pair as PairRecord
+from ..models import Claim, Critique, Cue, Facet, Profile
+from ..pairings import Pair as PairRecord
+from ..pairings import PairSide
 from ..records import Message, Record, Usage
 from ..settings import Settings
 from ..tools.budget import Budget

@@ -18,7 +18,8 @@ from limner.errors import (
     UnknownItemError,
     UnknownUserError,
 )
-from limner.settings import BudgetSettings, Settings, load_settings
+from limner.sections import BudgetSettings
+from limner.settings import Settings, load_settings
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest, ChatResult
 from limner.tools.clock import ManualClock

@@ -26,15 +26,21 @@ HEAVY = {"torch", "litellm", "chromadb", "xllamacpp", "onnxruntime", "tokenizers
 # Set for the tests by `conftest.py`; a user has not set them.
 SWITCHES = {"LITELLM_LOCAL_MODEL_COST_MAP", "HF_HUB_OFFLINE"}
 
+DATA = {"cards", "communities", "models", "pairings", "records"}
+
 # What a layer may import; a layer that is not named may import anything but `evals`.
 ALLOWED: dict[str, set[str]] = {
     "records": set(),
     "models": {"records"},
+    "cards": {"records"},
+    "communities": {"records"},
+    "pairings": {"models", "records"},
     "errors": {"records"},
     "faults": set(),
-    "settings": {"errors", "faults", "records"},
-    "tools": {"errors", "faults", "models", "records", "settings", "tools"},
-    "agents": {"errors", "faults", "models", "records", "settings", "tools", "prompts", "agents"},
+    "sections": set(),
+    "settings": {"errors", "faults", "records", "sections"},
+    "tools": {*DATA, "errors", "faults", "sections", "settings", "tools"},
+    "agents": {*DATA, "errors", "faults", "sections", "settings", "tools", "prompts", "agents"},
 }
 MAY_IMPORT_EVALS = {"evals", "cli", "commands"}
 

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from limner.errors import SettingsError
-from limner.settings import BudgetSettings, RewardWeights, Section, Settings, load_settings
+from limner.sections import BudgetSettings, RewardWeights, Section
+from limner.settings import Settings, load_settings
 
 SECTIONS = [Settings, *(Section.__subclasses__())]
 

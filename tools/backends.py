@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WeightsError
-from ..settings import EMBEDDED, ChatSettings
+from ..sections import ChatSettings
+from ..settings import EMBEDDED
 from .openai_server import PREFIX as OPENAI_PREFIX
 from .openai_server import is_direct
 from .prices import Price, flat, price_of

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..errors import BudgetExceededError
 from ..records import Usage
-from ..settings import BudgetSettings
+from ..sections import BudgetSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..settings import ChatSettings
+from ..sections import ChatSettings
 from .embedder import Embedder, FloatArray, HashingEmbedder
 from .litellm_embedder import LiteLLMEmbedder
 from .minilm import MiniLMEmbedder

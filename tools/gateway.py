@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelUnavailableError, PriceUnknownError
 from ..records import Usage
-from ..settings import ChatSettings, Settings
+from ..sections import ChatSettings
+from ..settings import Settings
 from .backends import Backend, load_litellm, resolve_backends, revision_suffix
 from .budget import Budget, Reservation
 from .chat import ChatRequest, ChatResult, JsonSchema

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelOutputError, ModelUnavailableError
-from ..settings import ChatSettings
+from ..sections import ChatSettings
 from .backends import load_litellm
 from .clock import Clock, SystemClock
 from .embedder import FloatArray

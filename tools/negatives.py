@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ..settings import CriticSettings
+from ..sections import CriticSettings
 from .catalogue import Catalogue, Hit
 from .store import Store
 

@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..settings import CriticSettings, RewardWeights
+from ..sections import CriticSettings, RewardWeights
 from .embedder import FloatArray
 from .late_interaction import Stacked, mid_ranks, score_by_each, score_items, stack_users
 from .leaks import leak_penalty

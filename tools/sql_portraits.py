@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, func, select, text, true
 
-from ..models import Cue, Pair, Profile, Rollout
+from ..models import Cue, Profile, Rollout
+from ..pairings import Pair
 from .sql_tables import cued_events, cues, micros, pairs, profiles, rollouts
 from .sql_upserts import Insert
 

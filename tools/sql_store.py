@@ -11,7 +11,8 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from ..errors import StoreError
-from ..models import Cue, Pair, Profile, Rollout
+from ..models import Cue, Profile, Rollout
+from ..pairings import Pair
 from ..records import Interaction, Item
 from . import sql_caches, sql_events, sql_portraits
 from .sql_local import LocalEngine

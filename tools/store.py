@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from ..models import Cue, Pair, Profile, Rollout
+from ..models import Cue, Profile, Rollout
+from ..pairings import Pair
 from ..records import Interaction, Item
 
 Subject = str

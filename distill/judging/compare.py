@@ -16,7 +16,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...records import content_hash
-from ...settings import RewardWeights
+from ...sections import RewardWeights
 from ...tools.prices import most_tokens
 from ...tools.statistics import PairedTest, Values, holm, paired_test
 from ...tools.whole_files import write_whole

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 from ...errors import InputError
 from ...records import content_hash
-from ...settings import EMBEDDED, ChatSettings, Settings
+from ...sections import ChatSettings
+from ...settings import EMBEDDED, Settings
 from ...tools.budget import Budget
 from ...tools.chat import ChatModel, ChatRequest, JsonSchema
 from ..log.training_rows import PromptOnly

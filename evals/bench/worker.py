@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ...face import Limner
-from ...settings import ChatSettings, DraftingSettings, Settings
+from ...sections import ChatSettings, DraftingSettings
+from ...settings import Settings
 from .memory import peak_mb
 from .world import invent_histories, invent_items, user_ids
 

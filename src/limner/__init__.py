@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cards import ItemCard
+    from .communities import Group
     from .errors import (
         BadRowError,
         BudgetExceededError,
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
         WeightsError,
         WeightsMissingError,
     )
-    from .face import Limner, Outcome
-    from .models import Claim, Critique, Cue, Facet, Group, ItemCard, Pair, Profile, Receipt, Rollout
+    from .face import Limner
+    from .models import Claim, Critique, Cue, Facet, Profile, Receipt, Rollout
+    from .outcome import Outcome
+    from .pairings import Pair
     from .records import Interaction, Item, Usage
     from .settings import Settings, load_settings
     from .sync import LimnerSync
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "cards": ["ItemCard"],
+    "communities": ["Group"],
     "errors": [
         "BadRowError",
         "BudgetExceededError",
@@ -63,19 +69,18 @@ _HOMES = {
         "WeightsError",
         "WeightsMissingError",
     ],
-    "face": ["Limner", "Outcome"],
+    "face": ["Limner"],
     "models": [
         "Claim",
         "Critique",
         "Cue",
         "Facet",
-        "Group",
-        "ItemCard",
-        "Pair",
         "Profile",
         "Receipt",
         "Rollout",
     ],
+    "outcome": ["Outcome"],
+    "pairings": ["Pair"],
     "records": ["Interaction", "Item", "Usage"],
     "settings": ["Settings", "load_settings"],
     "sync": ["LimnerSync"],

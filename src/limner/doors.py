@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .settings import EMBEDDED, NO_MODEL, ChatSettings, Settings
+from .sections import ChatSettings
+from .settings import EMBEDDED, NO_MODEL, Settings
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver

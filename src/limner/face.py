@@ -5,63 +5,34 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
-    Callable,
     Iterable,
     Mapping,
     Sequence,
 )
-from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, replace
+from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from .errors import LimnerError
-from .models import Pair, Profile, Rollout
+from .models import Profile, Rollout
+from .opened import Progress
+from .outcome import Outcome
+from .pair_verbs import PairVerbs
 from .records import Interaction, Item
 from .rows import read_event, read_item
-from .settings import EMBEDDED, NO_MODEL, Settings, load_settings
+from .settings import NO_MODEL
 from .streaming import bounded
 
 if TYPE_CHECKING:
-    from .agents.drawing import Drawing
     from .agents.estimate import Estimate
-    from .doors import Doors
     from .tools.budget import Budget
-    from .tools.chat import ChatModel
-    from .tools.clock import Clock
     from .tools.import_report import ImportReport
     from .tools.prices import Price
     from .tools.store import Counts, Recorded
 
-_EMBEDDED_AT_ONCE = 2
-_ITEMS_PER_BATCH = 500
 
-Progress = Callable[[int, int], None]
-"""Called with what is done and how much there is."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of one entry of a batch."""
-
-    user_id: str
-    """The user."""
-
-    item_id: str | None = None
-    """The item of a pair; absent for a profile."""
-
-    profile: Profile | None = None
-    """The portrait, if it was drawn or already up to date."""
-
-    pair: Pair | None = None
-    """The pair, if one was asked for."""
-
-    error: LimnerError | None = None
-    """Why there is none."""
-
-
-class Limner:
+class Limner(PairVerbs):
     """Readable portraits of users, drawn from what they did.
 
     Use it as a context manager:
@@ -76,47 +47,6 @@ class Limner:
         clock: A source of time; the machine's own if absent.
         rebuild_index: Open an index of another encoder, or a damaged one, so that `reindex` can replace it.
     """
-
-    def __init__(
-        self,
-        settings: Settings | None = None,
-        *,
-        chat: "ChatModel | None" = None,
-        clock: "Clock | None" = None,
-        rebuild_index: bool = False,
-    ) -> None:
-        self.settings = settings or load_settings()
-        self._rebuild_index = rebuild_index
-        self._given_chat, self._given_clock = chat, clock
-        self._stack = AsyncExitStack()
-        self._opened: Doors | None = None
-        self._drawing: Drawing | None = None
-        self._preparing = asyncio.Lock()
-        self._items_changed = True
-
-    async def __aenter__(self) -> Self:
-        """Open store, index and models.
-
-        Raises:
-            StoreError: The database or the index cannot be opened.
-            EncoderChangedError: The index holds vectors of another encoder; run `limner reindex`.
-            WeightsMissingError: The encoder's weights are not on disk; run `limner models fetch`.
-        """
-        from .doors import open_doors
-        from .tools.promotion import with_promoted
-
-        self.settings = with_promoted(self.settings)
-        async with AsyncExitStack() as stack:
-            self._opened = await open_doors(
-                self.settings, stack, chat=self._given_chat, rebuild_index=self._rebuild_index
-            )
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        """Finish what is being written and close everything."""
-        self._opened = self._drawing = None
-        await self._stack.aclose()
 
     async def record(self, user_id: str, events: Iterable[Interaction | Mapping[str, Any]]) -> "Recorded":
         """Keep what a user did; durable when it returns.
@@ -209,51 +139,6 @@ class Limner:
 
         source = self.users() if user_ids is None else user_ids
         async with aclosing(bounded(source, draw, at_once or self._at_once())) as outcomes:
-            async for outcome in outcomes:
-                yield outcome
-
-    async def pair(
-        self,
-        user_id: str,
-        item_id: str,
-        *,
-        as_of: datetime | None = None,
-        budget: "Budget | None" = None,
-    ) -> Pair:
-        """Write a user profile and an item profile for each other.
-
-        Raises:
-            UnknownUserError: The user was never recorded.
-            UnknownItemError: The item is not in the catalogue.
-            EmptyHistoryError: Nothing was recorded before `as_of`.
-            NoTextError: One side has no text.
-        """
-        drawing = await self.prepare()
-        return await drawing.pair(
-            user_id, item_id, as_of=as_of or self._now(), budget=budget or self.new_budget()
-        )
-
-    async def pairs(
-        self,
-        pairs: Iterable[tuple[str, str]] | AsyncIterable[tuple[str, str]],
-        *,
-        as_of: datetime | None = None,
-        budget: "Budget | None" = None,
-        at_once: int | None = None,
-    ) -> AsyncGenerator[Outcome]:
-        """Write many pairs (user, item) with bounded concurrency; see `profiles`."""
-        drawing = await self.prepare()
-        shared, moment = budget or self.new_budget(), as_of or self._now()
-
-        async def draw(ids: tuple[str, str]) -> Outcome:
-            try:
-                shared.check()
-                drawn = await drawing.pair(*ids, as_of=moment, budget=shared)
-            except LimnerError as error:
-                return Outcome(user_id=ids[0], item_id=ids[1], error=error)
-            return Outcome(user_id=ids[0], item_id=ids[1], pair=drawn)
-
-        async with aclosing(bounded(pairs, draw, at_once or self._at_once())) as outcomes:
             async for outcome in outcomes:
                 yield outcome
 
@@ -354,62 +239,3 @@ class Limner:
                 vectors = await self.doors.embedder.embed([facet.text for facet in facets])
                 await self.doors.catalogue.publish_facets(profile.user_id, facets, vectors)
         return indexed
-
-    def new_budget(self) -> "Budget":
-        """Return a budget with the limits of the settings and nothing spent."""
-        from .tools.budget import Budget
-
-        return Budget(self.settings.budget)
-
-    async def prepare(self, progress: Progress | None = None) -> "Drawing":
-        """Index items that are not indexed yet and learn the catalogue's phrases; again after items came in."""
-        from .easel import learn_phrases, start_drawing
-
-        async with self._preparing:
-            if self._drawing is None:
-                if self.doors.chat:  # the first look may hash weights
-                    await asyncio.to_thread(getattr, self.doors.chat, "identity")
-                own_chat = self._given_chat is None
-                self._drawing = start_drawing(
-                    self.doors, self.settings, self._clock, self._stack, own_chat=own_chat
-                )
-            if self._items_changed:
-                await self._index(progress)
-                lexicon = await learn_phrases(self.doors.store)
-                self._drawing.deps = replace(self._drawing.deps, lexicon=lexicon)
-                self._items_changed = False
-        return self._drawing
-
-    async def _index(self, progress: Progress | None) -> int:
-        total, done = (await self.doors.store.counts()).items, 0
-        async for batch in self.doors.store.all_items(_ITEMS_PER_BATCH):
-            await self.doors.catalogue.upsert(batch)
-            done += len(batch)
-            if progress:
-                progress(done, total)
-        return done
-
-    @property
-    def doors(self) -> "Doors":
-        """The open doors, for code that needs more than the verbs.
-
-        Raises:
-            RuntimeError: Limner is not open.
-        """
-        if self._opened is None:
-            raise RuntimeError("Limner is not open; use `async with Limner() as limner:`")
-        return self._opened
-
-    def _at_once(self) -> int:
-        return (
-            _EMBEDDED_AT_ONCE if self.settings.model.startswith(EMBEDDED) else self.settings.chat.concurrency
-        )
-
-    @property
-    def _clock(self) -> "Clock":
-        from .tools.clock import SystemClock
-
-        return self._given_clock or SystemClock()
-
-    def _now(self) -> datetime:
-        return self._clock.now()

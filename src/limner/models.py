@@ -9,25 +9,6 @@ from .records import Identifier, Kind, Message, Moment, Polarity, Record, Usage
 ProfileSource = Literal["model", "extractive"]
 
 
-class ItemCard(Record):
-    """What reasoning about an item found: who it is for, who it is not for, and why."""
-
-    item_id: Identifier
-    """The item described."""
-
-    liked_by: str
-    """Who would like it."""
-
-    disliked_by: str
-    """Who would not."""
-
-    feature: str
-    """What sets it apart, in at most 25 words."""
-
-    evidence: tuple[str, ...] = ()
-    """Event ids of the reviews it rests on; empty if it rests on publisher text alone."""
-
-
 class Cue(Record):
     """One compact observation about a user (or, in a pair, about an item)."""
 
@@ -192,109 +173,6 @@ class Critique(Record):
 
     advice: str
     """One sentence the next draft can use; never names a held-back item."""
-
-
-class PairSide(Record):
-    """One side of a pair: what was noticed, what the model set itself to write, what it wrote."""
-
-    cue: str
-    """The observation this side starts from."""
-
-    instruction: str
-    """The model's own plan for the profile."""
-
-    profile: str
-    """The profile, written for the other side."""
-
-
-class Reason(Record):
-    """Why the two sides fit or not."""
-
-    text: str
-    """The reason, a sentence."""
-
-    user_evidence: tuple[str, ...]
-    """Event ids from the user's history."""
-
-    item_evidence: tuple[str, ...] = ()
-    """Event ids of others' interactions with the item; empty for a cold item."""
-
-
-class Pair(Record):
-    """A user profile and an item profile written for each other."""
-
-    user_id: Identifier
-    """The user."""
-
-    item_id: Identifier
-    """The item."""
-
-    as_of: Moment
-    """Nothing at or after this moment was used."""
-
-    user: PairSide
-    """The user's side."""
-
-    item: PairSide
-    """The item's side."""
-
-    affinity: Annotated[float, Field(ge=-1.0, le=1.0)]
-    """Cosine of the two profiles' vectors."""
-
-    expected_rating: float | None
-    """Damped user and item mean on the source's scale; absent where nothing was rated."""
-
-    reasons: tuple[Reason, ...]
-    """Reasons with evidence on both sides."""
-
-    language: str
-    """ISO 639-1 code."""
-
-    source: ProfileSource
-    """`model`, or `extractive` if no model text was usable."""
-
-    notes: tuple[str, ...] = ()
-    """Anything the reader should know."""
-
-    reward: float | None = None
-    """Total reward by the critic."""
-
-    reward_terms: dict[str, float] = Field(default_factory=dict[str, float])
-    """The terms of the reward, unweighted."""
-
-    usage: Usage = Usage()
-    """What the pair cost."""
-
-    model: str | None = None
-    """The model that wrote it."""
-
-    prompt_versions: dict[str, int] = Field(default_factory=dict[str, int])
-    """Prompt id to version."""
-
-    critic_version: str
-    """Encoder and settings of the critic."""
-
-    fingerprint: str
-    """Hash of everything it was written from; an equal one makes writing it again a no-op."""
-
-    created_at: Moment
-    """When it was written."""
-
-
-class Group(Record):
-    """People who share interests, and what that adds for one of them."""
-
-    group_id: Identifier
-    """Content hash of the members."""
-
-    members: tuple[str, ...]
-    """User ids; never shown to another user."""
-
-    shared: tuple[str, ...]
-    """Interests the members have in common."""
-
-    news: tuple[str, ...] = ()
-    """Shared interests that this user's own history does not show."""
 
 
 class Rollout(Record):

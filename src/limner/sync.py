@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from .face import Limner, Outcome, Progress
-from .models import Pair, Profile, Rollout
+from .face import Limner
+from .models import Profile, Rollout
+from .opened import Progress
+from .outcome import Outcome
+from .pairings import Pair
 from .records import Interaction, Item
 from .settings import Settings
 

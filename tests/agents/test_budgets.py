@@ -8,7 +8,7 @@ import pytest
 from limner.agents.drawing import Drawing
 from limner.errors import BudgetExceededError
 from limner.records import Usage
-from limner.settings import BudgetSettings
+from limner.sections import BudgetSettings
 from limner.tools.budget import Budget
 from limner.tools.scripted import Script, ScriptedChat
 

@@ -14,7 +14,7 @@ from limner.agents.drawing import Drawing
 from limner.agents.fingerprint import critic_version, fingerprint_of
 from limner.agents.state import Deps, Draft, State
 from limner.models import Claim, Facet
-from limner.settings import CriticSettings, RewardWeights
+from limner.sections import CriticSettings, RewardWeights
 from limner.tools.reward import total_reward
 from limner.tools.space import Side, Space
 

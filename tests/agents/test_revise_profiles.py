@@ -7,7 +7,7 @@ from datetime import datetime
 
 from limner.agents.drawing import Drawing
 from limner.models import Rollout
-from limner.settings import BudgetSettings
+from limner.sections import BudgetSettings
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest, ChatResult
 from limner.tools.scripted import Script, Scripted, ScriptedChat

@@ -20,7 +20,8 @@ from limner.evals.results import Result
 from limner.evals.runner import Run, execute, load_suite, plan
 from limner.evals.suite import Task
 from limner.evals.workspace import Workspace
-from limner.settings import BudgetSettings, load_settings
+from limner.sections import BudgetSettings
+from limner.settings import load_settings
 
 RAISING = """
 import numpy as np

@@ -7,7 +7,8 @@ import pytest
 
 from limner.errors import BudgetExceededError
 from limner.evals.workspace import RunBudget, Workspace, say_nothing
-from limner.settings import BudgetSettings, Settings
+from limner.sections import BudgetSettings
+from limner.settings import Settings
 from limner.tools.budget import Reservation
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from limner.errors import BudgetExceededError
 from limner.records import Usage
-from limner.settings import BudgetSettings
+from limner.sections import BudgetSettings
 from limner.tools.budget import Budget, Reservation
 
 

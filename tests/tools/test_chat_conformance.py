@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from limner.errors import BudgetExceededError
 from limner.evals.bench.loopback_server import Json, LoopbackServer, Reply, fill
 from limner.records import Message
-from limner.settings import BudgetSettings, ChatSettings
+from limner.sections import BudgetSettings, ChatSettings
 from limner.tools.backends import load_litellm
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatModel, ChatRequest

@@ -7,7 +7,7 @@ import pytest
 
 from limner.errors import BudgetExceededError, ModelUnavailableError, StoreError
 from limner.records import Message, Usage
-from limner.settings import BudgetSettings
+from limner.sections import BudgetSettings
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest, ChatResult
 from limner.tools.completion_cache import CachedChat, completion_key

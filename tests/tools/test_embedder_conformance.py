@@ -20,7 +20,7 @@ from limner.errors import (
     ModelUnavailableError,
     WeightsMissingError,
 )
-from limner.settings import ChatSettings
+from limner.sections import ChatSettings
 from limner.tools.clock import ManualClock
 from limner.tools.embedder import Embedder, FloatArray, HashingEmbedder
 from limner.tools.encoders import (

@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 from limner.errors import BudgetExceededError, ModelUnavailableError, PriceUnknownError
 from limner.evals.bench.loopback_server import Json, LoopbackServer, Reply, fitting
 from limner.records import Message
-from limner.settings import BudgetSettings, ChatSettings
+from limner.sections import BudgetSettings, ChatSettings
 from limner.tools.backends import load_litellm
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest

@@ -20,7 +20,7 @@ from litellm.exceptions import BadRequestError, ContextWindowExceededError
 
 from limner.errors import UnknownWeightsError, WeightsMissingError
 from limner.records import Message
-from limner.settings import ChatSettings
+from limner.sections import ChatSettings
 from limner.tools import local_model
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from limner.records import Interaction, Item
-from limner.settings import CriticSettings
+from limner.sections import CriticSettings
 from limner.tools.embedder import Embedder, FloatArray
 from limner.tools.memory_catalogue import MemoryCatalogue
 from limner.tools.negatives import Negatives, sample_negatives

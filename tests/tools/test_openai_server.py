@@ -8,7 +8,7 @@ import pytest
 from limner.errors import ModelUnavailableError
 from limner.evals.bench.loopback_server import LoopbackServer, Reply
 from limner.records import Message
-from limner.settings import ChatSettings
+from limner.sections import ChatSettings
 from limner.tools.backends import load_litellm
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.settings import CriticSettings, RewardWeights
+from limner.sections import CriticSettings, RewardWeights
 from limner.tools.embedder import FloatArray
 from limner.tools.reward import (
     FLOOR,

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from limner.models import Cue, Pair, PairSide, Profile, Rollout
+from limner.models import Cue, Profile, Rollout
+from limner.pairings import Pair, PairSide
 from limner.records import Interaction, Item, Kind, Message, Usage
 from limner.tools.store import Counts, Published, RatingScale, Store
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from limner.errors import BudgetExceededError, ModelOutputError
 from limner.records import Message, Usage
-from limner.settings import BudgetSettings
+from limner.sections import BudgetSettings
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest, ChatResult
 from limner.tools.schemas import is_strict, schema_of

@@ -7,8 +7,9 @@ import typer
 
 from ..doors import open_only_store
 from ..errors import InputError, SettingsError, UnknownUserError
-from ..face import Limner, Outcome
+from ..face import Limner
 from ..models import Profile
+from ..outcome import Outcome
 from ..settings import Settings
 from .common import (
     AsOfOption,

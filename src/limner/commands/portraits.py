@@ -8,7 +8,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.text import Text
 
-from ..models import Pair, Profile
+from ..models import Profile
+from ..pairings import Pair
 from ..records import Usage
 from .common import out
 

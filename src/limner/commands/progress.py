@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ..face import Outcome
+from ..outcome import Outcome
 from ..records import Usage
 from .common import err, note
 

@@ -13,7 +13,8 @@ from limner.distill.log.prepare import Source, prepare
 from limner.distill.log.rollout_log import read_parquet, read_store
 from limner.distill.log.splits import Splitting
 from limner.errors import BadRowError, UnknownFormatError
-from limner.models import Pair, PairSide, Rollout
+from limner.models import Rollout
+from limner.pairings import Pair, PairSide
 from limner.records import Message
 from limner.tools.sql_store import SqlStore, open_store
 

@@ -24,7 +24,7 @@ from limner.evals.portraits.portraits import Portraits
 from limner.evals.portraits.studio import Wanted
 from limner.evals.splits import Past, Queries
 from limner.evals.workspace import RunBudget, Workspace
-from limner.settings import BudgetSettings, DraftingSettings
+from limner.sections import BudgetSettings, DraftingSettings
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest, ChatResult
 from limner.tools.scripted import Scripted, ScriptedChat

@@ -15,7 +15,8 @@ from limner.evals.questions.grading import Answered, by_group
 from limner.evals.questions.rating_questions import guess_ratings, scale_of
 from limner.evals.workspace import Workspace
 from limner.records import Usage
-from limner.settings import BudgetSettings, ChatSettings, Settings
+from limner.sections import BudgetSettings, ChatSettings
+from limner.settings import Settings
 from limner.tools.answer_shares import shares_of
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest, ChatResult

@@ -10,7 +10,8 @@ import pytest
 
 from limner.evals.suite import Task
 from limner.evals.workspace import Workspace
-from limner.settings import ChatSettings, DraftingSettings, Settings
+from limner.sections import ChatSettings, DraftingSettings
+from limner.settings import Settings
 
 Rows = Sequence[dict[str, Any]]
 MakeTask = Callable[..., Task]

@@ -17,7 +17,7 @@ from limner.evals.suite import Task
 from limner.evals.suites.prefeval import constant_letter, prefeval_questions
 from limner.evals.suites.qa import Qa
 from limner.evals.workspace import RunBudget
-from limner.settings import BudgetSettings
+from limner.sections import BudgetSettings
 
 MakeTask = Callable[..., Task]
 LIKES = ("tea", "trains", "snow", "jazz", "moss", "kites", "soup", "clay")

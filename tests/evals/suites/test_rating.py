@@ -17,7 +17,7 @@ from limner.evals.suite import Task
 from limner.evals.suites.rating import NoRatingsError, Rating, rated_targets
 from limner.evals.systems.raters import GlobalMean
 from limner.evals.workspace import RunBudget
-from limner.settings import BudgetSettings
+from limner.sections import BudgetSettings
 
 MakeTask = Callable[..., Task]
 NAN = float("nan")

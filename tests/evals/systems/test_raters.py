@@ -14,7 +14,8 @@ from limner.evals.splits import Past, Queries
 from limner.evals.systems.raters import Judge, JudgeOptions, make_rater
 from limner.evals.workspace import Workspace
 from limner.records import Item
-from limner.settings import BudgetSettings, ChatSettings, Settings
+from limner.sections import BudgetSettings, ChatSettings
+from limner.settings import Settings
 
 NAN = float("nan")
 CARD = Card(name="t", source="s", terms="t", users=3, items=3, events=6, clock="order", text_by_model=False)

@@ -1,0 +1,136 @@
+"""An open Limner: the doors, what drawing needs, and the clock; its verbs are in modules of their own."""
+
+import asyncio
+from collections.abc import (
+    Callable,
+)
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from .settings import EMBEDDED, Settings, load_settings
+
+if TYPE_CHECKING:
+    from .agents.drawing import Drawing
+    from .doors import Doors
+    from .tools.budget import Budget
+    from .tools.chat import ChatModel
+    from .tools.clock import Clock
+
+_EMBEDDED_AT_ONCE = 2
+_ITEMS_PER_BATCH = 500
+
+Progress = Callable[[int, int], None]
+"""Called with what is done and how much there is."""
+
+
+class Opened:
+    """What every verb stands on.
+
+    Args:
+        settings: Everything that can be configured; read from the environment and `limner.toml` if absent.
+        chat: A language model to use in place of the one the settings name.
+        clock: A source of time; the machine's own if absent.
+        rebuild_index: Open an index of another encoder, or a damaged one, so that `reindex` can replace it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        chat: "ChatModel | None" = None,
+        clock: "Clock | None" = None,
+        rebuild_index: bool = False,
+    ) -> None:
+        self.settings = settings or load_settings()
+        self._rebuild_index = rebuild_index
+        self._given_chat, self._given_clock = chat, clock
+        self._stack = AsyncExitStack()
+        self._opened: Doors | None = None
+        self._drawing: Drawing | None = None
+        self._preparing = asyncio.Lock()
+        self._items_changed = True
+
+    async def __aenter__(self) -> Self:
+        """Open store, index and models.
+
+        Raises:
+            StoreError: The database or the index cannot be opened.
+            EncoderChangedError: The index holds vectors of another encoder; run `limner reindex`.
+            WeightsMissingError: The encoder's weights are not on disk; run `limner models fetch`.
+        """
+        from .doors import open_doors
+        from .tools.promotion import with_promoted
+
+        self.settings = with_promoted(self.settings)
+        async with AsyncExitStack() as stack:
+            self._opened = await open_doors(
+                self.settings, stack, chat=self._given_chat, rebuild_index=self._rebuild_index
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Finish what is being written and close everything."""
+        self._opened = self._drawing = None
+        await self._stack.aclose()
+
+    def new_budget(self) -> "Budget":
+        """Return a budget with the limits of the settings and nothing spent."""
+        from .tools.budget import Budget
+
+        return Budget(self.settings.budget)
+
+    async def prepare(self, progress: Progress | None = None) -> "Drawing":
+        """Index items that are not indexed yet and learn the catalogue's phrases; again after items came in."""
+        from .easel import learn_phrases, start_drawing
+
+        async with self._preparing:
+            if self._drawing is None:
+                if self.doors.chat:  # the first look may hash weights
+                    await asyncio.to_thread(getattr, self.doors.chat, "identity")
+                own_chat = self._given_chat is None
+                self._drawing = start_drawing(
+                    self.doors, self.settings, self._clock, self._stack, own_chat=own_chat
+                )
+            if self._items_changed:
+                await self._index(progress)
+                lexicon = await learn_phrases(self.doors.store)
+                self._drawing.deps = replace(self._drawing.deps, lexicon=lexicon)
+                self._items_changed = False
+        return self._drawing
+
+    async def _index(self, progress: Progress | None) -> int:
+        total, done = (await self.doors.store.counts()).items, 0
+        async for batch in self.doors.store.all_items(_ITEMS_PER_BATCH):
+            await self.doors.catalogue.upsert(batch)
+            done += len(batch)
+            if progress:
+                progress(done, total)
+        return done
+
+    @property
+    def doors(self) -> "Doors":
+        """The open doors, for code that needs more than the verbs.
+
+        Raises:
+            RuntimeError: Limner is not open.
+        """
+        if self._opened is None:
+            raise RuntimeError("Limner is not open; use `async with Limner() as limner:`")
+        return self._opened
+
+    def _at_once(self) -> int:
+        return (
+            _EMBEDDED_AT_ONCE if self.settings.model.startswith(EMBEDDED) else self.settings.chat.concurrency
+        )
+
+    @property
+    def _clock(self) -> "Clock":
+        from .tools.clock import SystemClock
+
+        return self._given_clock or SystemClock()
+
+    def _now(self) -> datetime:
+        return self._clock.now()
