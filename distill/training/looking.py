@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from ...tools.whole_files import write_whole
 from .encoding import ChatEncoder
 from .interruption import Interruption
+from .run_folder import ALARM, Alarm
 from .validation import Validation, validate
 from .watching import Watch
 from .writing import ModelWriter
@@ -29,6 +32,7 @@ class Looking(TrainerCallback):
         every: Steps between looks; 0 for none.
         batch: Validation rows at once.
         writer: How watches see the model write.
+        folder: The run's; a watch's alarm is kept there, so that no crash forgets it.
         advance: Told how far it is.
     """
 
@@ -44,14 +48,16 @@ class Looking(TrainerCallback):
         every: int,
         batch: int,
         writer: ModelWriter,
+        folder: Path,
         advance: Advance,
     ) -> None:
         self._trainer, self._model, self._chat, self._watches = trainer, model, chat, watches
         self._validation, self._interruption = validation, interruption
         self._every, self._batch, self._writer, self._advance = every, batch, writer, advance
+        self._folder = folder
         self._words = ""
-        self.stop: str | None = None
-        """Why a watch ended training."""
+        self.alarm: Alarm | None = None
+        """The look that ended training."""
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -69,10 +75,14 @@ class Looking(TrainerCallback):
         last = state.global_step >= state.max_steps
         if self._every and (state.global_step % self._every == 0 or last):
             self._look(state, control)
+            # What a later alarm goes back to.
+            control.should_save = control.should_save or bool(self._watches)
         if self._interruption.wanted or last:
             control.should_save = True
         if self._interruption.wanted:
             control.should_training_stop = True
+        if self.alarm:
+            control.should_training_stop, control.should_save = True, False
 
     def on_log(
         self,
@@ -96,7 +106,9 @@ class Looking(TrainerCallback):
             for watch in self._watches:
                 seen = watch.look(state.global_step, self._writer)
                 found |= {name: float(value) for name, value in seen.metrics.items()}
-                self.stop = self.stop or seen.stop
+                if seen.stop and self.alarm is None:
+                    self.alarm = Alarm(step=state.global_step, message=seen.stop)
+                    write_whole(self._folder / ALARM, self.alarm.model_dump_json(indent=2))
             if found:
                 due = control.should_log
                 # Not the trainer's own: TRL's would add, and forget, what it gathers for its next point.
@@ -104,9 +116,8 @@ class Looking(TrainerCallback):
                 control.should_log = (
                     due  # logging takes it back, and the loss of this step is still to be logged
                 )
-        told: list[str | None] = [self.stop]
+        told: list[Alarm | None] = [self.alarm]
         processes.broadcast_object_list(told)
-        self.stop = told[0]
-        if self.stop:
+        self.alarm = told[0]
+        if self.alarm:
             control.should_training_stop = True
-            control.should_save = state.global_step > 0

@@ -23,6 +23,9 @@ RUN = "run.json"
 SETTINGS = "settings.json"
 """What the run is, written before it begins."""
 
+ALARM = "alarm.json"
+"""Which watch's look ended the run, written at that moment."""
+
 ADAPTER = "adapter"
 CHECKPOINTS = "checkpoints"
 CURVES = "curves.png"
@@ -67,6 +70,16 @@ class Identity(Record):
     """12 hexadecimal digits that depend on the base's weights."""
 
 
+class Alarm(Record):
+    """A look that ended a run."""
+
+    step: int
+    """When it looked."""
+
+    message: str
+    """Why the run had to end."""
+
+
 class RunRecord(Record):
     """Everything about a run: `run.json`."""
 
@@ -88,8 +101,11 @@ class RunRecord(Record):
     message: str | None
     """Why it was stopped."""
 
+    stopped_at: int | None = None
+    """Step of the look that stopped it; absent if it finished."""
+
     steps: int
-    """Optimiser steps of the adapter."""
+    """Optimiser steps of the adapter; of a stopped run those of the newest checkpoint before the alarm."""
 
     resumed_from: int | None
     """Step of the checkpoint that this run began with; absent if it began at the beginning."""
@@ -191,11 +207,26 @@ def check_unfinished(out: Path, steps: int) -> None:
     record = read_run(out)
     if record.outcome == "stopped":
         raise InputError(
-            f"{out}: was stopped at step {record.steps} ({record.message}); start another run, with "
+            f"{out}: was stopped at step {record.stopped_at} ({record.message}); start another run, with "
             "`--warm-start` to go on from its adapter"
         )
     if record.steps >= steps:
         raise InputError(f"{out}: is finished at step {record.steps}; raise `--steps` to go on")
+
+
+def read_alarm(out: Path) -> Alarm | None:
+    """Return the look that ended a run; absent if none did.
+
+    Raises:
+        UnknownFormatError: It cannot be read.
+    """
+    path = out / ALARM
+    if not path.is_file():
+        return None
+    try:
+        return Alarm.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise UnknownFormatError(str(path), f"is no alarm of a run ({error})") from error
 
 
 def last_checkpoint(out: Path) -> Path | None:

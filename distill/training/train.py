@@ -31,6 +31,7 @@ from .run_folder import (
     last_checkpoint,
     numbers,
     peak_memory,
+    read_alarm,
     read_identity,
     save_adapter,
 )
@@ -134,14 +135,18 @@ def train(
         trainer = build_trainer(run)
         looking = equip(trainer, run, watches, interruption, advance)
         with quiet():
-            if checkpoint is not None and _step_of(checkpoint) >= run.plan.steps:
+            looking.alarm = read_alarm(settings.out)
+            if checkpoint is not None and (looking.alarm or _step_of(checkpoint) >= run.plan.steps):
                 _restore(run.model, trainer, checkpoint)
-            else:
+            elif looking.alarm is None:
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            steps = _go_back(run.model, trainer, settings.out) if looking.alarm else trainer.state.global_step
         if interruption.wanted:
             notice(f"step {trainer.state.global_step} is saved in {settings.out / CHECKPOINTS}")
             raise KeyboardInterrupt
-    record = _record(run, trainer, looking, checkpoint, started, time.perf_counter() - clock)
+    record = _record(
+        run, trainer, looking, checkpoint, started=started, steps=steps, seconds=time.perf_counter() - clock
+    )
     if trainer.is_world_process_zero():
         save_adapter(run.model, settings.out / ADAPTER, base=settings.base, revision=run.base.revision)
         _write(record)
@@ -182,9 +187,25 @@ def _restore(model: Any, trainer: "Trainer", checkpoint: Path) -> None:
     """Take up a run that ended behind its last step: the trainer would take one more before it looks at the count."""
     from transformers import TrainerState
 
+    _load_adapter(model, checkpoint)
+    trainer.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+
+
+def _go_back(model: Any, trainer: "Trainer", out: Path) -> int:
+    """Give the model the adapter of the newest checkpoint, none of which was written at an alarm; return its step.
+
+    An alarm before the first checkpoint leaves the model as it is.
+    """
+    safe = last_checkpoint(out)
+    if safe is None:
+        return trainer.state.global_step
+    _load_adapter(model, safe)
+    return _step_of(safe)
+
+
+def _load_adapter(model: Any, checkpoint: Path) -> None:
     peft: Any = import_module("peft")
     peft.set_peft_model_state_dict(model, peft.load_peft_weights(str(checkpoint), device="cpu"))
-    trainer.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
 
 
 def _record(
@@ -192,7 +213,9 @@ def _record(
     trainer: "Trainer",
     looking: "Looking",
     checkpoint: Path | None,
+    *,
     started: datetime,
+    steps: int,
     seconds: float,
 ) -> RunRecord:
     import torch
@@ -202,9 +225,10 @@ def _record(
         identity=run.identity,
         critic_version=run.critic_version,
         plan=run.plan,
-        outcome="stopped" if looking.stop else "finished",
-        message=looking.stop,
-        steps=trainer.state.global_step,
+        outcome="stopped" if looking.alarm else "finished",
+        message=looking.alarm.message if looking.alarm else None,
+        stopped_at=looking.alarm.step if looking.alarm else None,
+        steps=steps,
         resumed_from=_step_of(checkpoint) if checkpoint else None,
         history=numbers(trainer.state.log_history),
         started=started,

@@ -122,6 +122,7 @@ def equip(
         every=settings.eval_every,
         batch=settings.batch,
         writer=ModelWriter(run.model, run.chat, settings.writing),
+        folder=settings.out,
         advance=advance,
     )
     trainer.remove_callback(PrinterCallback)

@@ -221,18 +221,34 @@ class Author:
         return Look({"words": float(len(first[0]))}, "too good" if step == self._stop_at else None)
 
 
-def test_a_watch_ends_training_with_its_message(settings: Set) -> None:
-    author = Author(stop_at=2)
+def test_a_watch_ends_training_and_leaves_the_adapter_from_before_its_alarm(
+    settings: Set, tmp_path: Path
+) -> None:
+    author = Author(stop_at=4)
 
     result = train(settings(steps=6, learning_rate=0.5, writing={"max_new_tokens": 8}), watches=[author])
 
-    assert list(author.texts) == [0, 2]
+    assert list(author.texts) == [0, 2, 4]
     assert author.texts[0] != author.texts[2]
-    assert (result.record.outcome, result.record.message, result.record.steps) == ("stopped", "too good", 2)
-    assert (result.folder / "checkpoints" / "checkpoint-2").is_dir()
-    assert "Stopped at step 2: too good" in (result.folder / "report.html").read_text()
-    with pytest.raises(InputError, match=r"was stopped at step 2 \(too good\)"):
+    record = result.record
+    assert (record.outcome, record.message, record.stopped_at, record.steps) == ("stopped", "too good", 4, 2)
+    before = weights_in(result.folder / "checkpoints" / "checkpoint-2")
+    assert same(weights_in(result.adapter), before)
+    assert [path.name for path in (result.folder / "checkpoints").iterdir()] == ["checkpoint-2"]
+    assert "Stopped at step 4: too good. The adapter is that of step 2." in (result.folder / "report.html").read_text()
+    with pytest.raises(InputError, match=r"was stopped at step 4 \(too good\)"):
         train(settings(steps=8, learning_rate=0.5), resume=True)
+
+
+def test_an_alarm_outlives_a_crash(settings: Set) -> None:
+    stopped = train(settings(steps=6, learning_rate=0.5), watches=[Author(stop_at=4)])
+    learnt = weights_in(stopped.adapter)
+    (stopped.folder / "run.json").unlink()  # the machine died between the alarm and the record
+
+    result = train(settings(steps=6, learning_rate=0.5), watches=[Author()], resume=True)
+
+    assert (result.record.outcome, result.record.stopped_at, result.record.steps) == ("stopped", 4, 2)
+    assert same(weights_in(result.adapter), learnt)
 
 
 def test_watching_changes_nothing(settings: Set, tmp_path: Path) -> None:
