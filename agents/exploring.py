@@ -71,7 +71,7 @@ async def explore(deps: Deps, user_id: str, *, as_of: datetime, drafts: int, see
     ]
     graded = (await criticise(deps, case, written)).drafts
     seen = [event.event_id for event in (*case.visible, *case.held)]
-    run_id = content_hash("explore", user_id, seen, seed, critic_version(deps), list(dealt))
+    run_id = content_hash("explore", user_id, seen, seed, PLAIN.version, critic_version(deps), list(dealt))
     best = max(graded, key=lambda draft: draft.total or 0.0)
     state |= State(run_id=run_id, drafts=graded, prompts={0: messages}, best=best)
     return rollouts_of(deps, case, state)

@@ -81,7 +81,8 @@ class PlainForm(ProfileForm):
         sides: tuple[tuple[Polarity, list[str]], ...] = (("like", read.likes), ("dislike", read.dislikes))
         for polarity, sentences in sides:
             for sentence in sentences[: self._deps.settings.drafting.facets]:
-                if text := " ".join(sentence.split()):
+                text = " ".join(sentence.split())
+                if any(character.isalpha() for character in text):
                     written.setdefault(text, polarity)
         if not written:
             raise ValueError("the draft has no usable sentence")

@@ -122,7 +122,9 @@ async def test_chat_turns_are_shown_in_the_users_words(open_drawing: Open, later
     assert 'wrote: "Please keep answers about roses short."' in chat.requests[0].messages[1].content
 
 
-@pytest.mark.parametrize("answer", [{"likes": []}, {"likes": ["  "]}, {"likes": "roses"}, "no JSON at all"])
+@pytest.mark.parametrize(
+    "answer", [{"likes": []}, {"likes": ["  "]}, {"likes": ["."]}, {"likes": "roses"}, "no JSON at all"]
+)
 async def test_an_answer_without_sentences_is_logged_at_the_floor(
     open_drawing: Open, later: datetime, answer: Any
 ) -> None:
