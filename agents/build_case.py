@@ -125,12 +125,12 @@ async def _negatives(
 async def _secret_titles(
     deps: Deps, state: State, split: Split, items: Mapping[str, Item]
 ) -> tuple[str, ...]:
-    """Titles of held-back items and of a pair's item: no draft may spell them."""
+    """Titles of held-back items, of a pair's item and of the one chosen instead: no draft may spell them."""
     secret = [items[item_id].title for item_id in _item_ids(split.held) if item_id in items]
-    target = state.get("item_id")
-    if target and (found := await deps.store.items([target])):
-        secret.append(found[target].title)
-    return tuple(title for title in secret if title)
+    outcome = state.get("outcome")
+    targets = [item_id for item_id in (state.get("item_id"), outcome and outcome.item_id) if item_id]
+    found = await deps.store.items(targets) if targets else {}
+    return tuple(title for title in (*secret, *(item.title for item in found.values())) if title)
 
 
 async def _item_side(deps: Deps, state: State, scale: RatingScale | None) -> ItemSide | None:

@@ -22,7 +22,7 @@ MOST_EVENTS = 400
 
 _FELT: dict[Polarity, str] = {"like": "liked", "dislike": "disliked", "neutral": "so-so"}
 _LIKE_FROM = 0.65
-_DISLIKE_TO = 0.4
+DISLIKE_TO = 0.4
 
 
 class Lengths(NamedTuple):
@@ -210,7 +210,7 @@ def polarity_of(event: Interaction, scale: RatingScale | None) -> Polarity:
     if event.rating is None or scale is None or scale.high <= scale.low:
         return "neutral" if event.kind == "message" else "like"
     share = (event.rating - scale.low) / (scale.high - scale.low)
-    return "like" if share >= _LIKE_FROM else "dislike" if share <= _DISLIKE_TO else "neutral"
+    return "like" if share >= _LIKE_FROM else "dislike" if share <= DISLIKE_TO else "neutral"
 
 
 def split_history(

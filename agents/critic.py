@@ -24,6 +24,8 @@ from .state import Deps, Draft
 _MOST_MISSED = 4
 _NEAREST = 3
 _BOILERPLATE_FROM = 0.5
+_PAIR_LENGTH = 2
+"""A pair holds two profiles, and may be so many times as long as one."""
 
 
 class Review(NamedTuple):
@@ -126,14 +128,17 @@ def _critique(
         for claim, facet, vector in zip(draft.claims, draft.facets, read.sentences, strict=True)
     ]
     extra = {} if text_reward is None else {"text": text_reward}
+    paired = draft.pair is not None
+    length = critic.model_copy(update={"max_words": _PAIR_LENGTH * critic.max_words}) if paired else critic
     rewards = score(
         draft.whole,
         read.liked,
         supports,
         case.exam,
-        critic=critic,
+        critic=length,
         weights=deps.settings.reward,
         extra=extra | _item_rank(case, read, critic.temperature) | _frozen_rank(deps, case, read),
+        verdicts=paired,
     )
     pairs = list(zip(draft.claims, supports, strict=True))
     unsupported = tuple(claim.text for claim, support in pairs if support < critic.support)
@@ -221,7 +226,12 @@ def _missed(deps: Deps, case: Case, draft: Draft, ranks: NDArray[np.float64]) ->
 def _quotable(sentences: Sequence[str], case: Case) -> list[str]:
     """Leave out sentences that guessed a held-back title: to quote the guess would be to name it."""
     exam = case.exam
-    return [sentence for sentence in sentences if not leak_penalty(sentence, exam.targets, exam.known)]
+    verdicts = case.item_side is not None
+    return [
+        sentence
+        for sentence in sentences
+        if not leak_penalty(sentence, exam.targets, exam.known, verdicts=verdicts)
+    ]
 
 
 def _advise(

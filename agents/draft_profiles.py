@@ -18,7 +18,8 @@ async def draft_profiles(state: State, runtime: Runtime[Deps]) -> Drafted:
     case = await case_of(deps, state)
     form = form_of(case, state, deps)
     floor = form.floor(deps.clock.now())
-    count = deps.settings.drafting.drafts if case.has_exam else 1
+    graded = case.has_exam or state.get("outcome") is not None
+    count = deps.settings.drafting.drafts if graded else 1
     request = form.request(advice="", best=None)
     sampled = await sample_drafts(deps, form, request, count=0 if state["exhausted"] else count, round_=0)
     return {

@@ -1,6 +1,7 @@
 """Run the graph for one user or pair: skip what is up to date, resume what was interrupted."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
@@ -10,18 +11,19 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from ..models import Profile
-from ..pairings import Pair, PairSide
+from ..pairings import Judgement, Pair, PairOutcome, PairSide
 from ..records import Message, content_hash
 from ..tools.budget import Budget
 from ..tools.completion_cache import CachedChat
 from .build_case import build_case
 from .case import Case
+from .colophon import INCOMPLETE
 from .fingerprint import fingerprint_of
 from .graph import build_graph
-from .publish_profiles import INCOMPLETE
+from .one_pass import require_one_pass
 from .state import Deps, Draft, State
 
-STATE_TYPES: tuple[type, ...] = (Draft, PairSide, Message)
+STATE_TYPES: tuple[type, ...] = (Draft, Judgement, Pair, PairOutcome, PairSide, Message)
 """Types that a checkpoint may bring back to life, beside Limner's own words."""
 
 
@@ -45,10 +47,10 @@ class Drawing:
             NoTextError: Nothing in the history has any text.
         """
         state = State(user_id=user_id, item_id=None, as_of=as_of, run_id="")
-        async with self._turn(user_id, None):
+        async with self.turn(user_id, None):
             deps, case, fingerprint = await self._open(state, budget)
             newest = await deps.store.profile(user_id, as_of=as_of)
-            run_id = self._run_id(fingerprint, newest)
+            run_id = self.run_id(fingerprint, newest)
             if newest and newest.fingerprint == fingerprint:
                 await self._forget_run(run_id)
                 return newest
@@ -62,28 +64,74 @@ class Drawing:
             UnknownItemError: The item is not in the catalogue.
             EmptyHistoryError: Nothing was recorded before `as_of`.
             NoTextError: One side has no text.
+            BudgetExceededError: The budget is smaller than one pass; no model was asked.
         """
         state = State(user_id=user_id, item_id=item_id, as_of=as_of, run_id="")
-        async with self._turn(user_id, item_id):
+        async with self.turn(user_id, item_id):
             deps, case, fingerprint = await self._open(state, budget)
             newest = await deps.store.pair(user_id, item_id)
-            run_id = self._run_id(fingerprint, newest)
+            run_id = self.run_id(fingerprint, newest)
             if newest and newest.fingerprint == fingerprint and newest.as_of <= as_of:
                 await self._forget_run(run_id)
                 return newest
-            return (await self._run(deps, case, state, run_id))["pair"]
+            return await self._write_pair(deps, case, state, run_id)
 
-    def _turn(self, user_id: str, item_id: str | None) -> asyncio.Lock:
+    async def rehearse(
+        self,
+        user_id: str,
+        item_id: str,
+        outcome: PairOutcome,
+        *,
+        as_of: datetime,
+        budget: Budget,
+        logged: Collection[str] = (),
+    ) -> Pair | None:
+        """Write a pair whose outcome is known, grade its drafts by it and log them; the pair itself is not kept.
+
+        Args:
+            user_id: The user.
+            item_id: The item: the chosen one, or another.
+            outcome: What the user did; it reaches no prompt and no choice between drafts.
+            as_of: The moment of the outcome; nothing at or after it is used.
+            budget: Limits.
+            logged: Runs that are in the log already.
+
+        Returns:
+            The pair; `None` if this very run is in `logged`. If its `fingerprint` starts with `INCOMPLETE`, a call
+            is missing and nothing was logged; written again, it pays only for what is missing.
+
+        Raises:
+            UnknownUserError: The user was never recorded.
+            UnknownItemError: The item is not in the catalogue.
+            EmptyHistoryError: Nothing was recorded before `as_of`.
+            NoTextError: One side has no text.
+            BudgetExceededError: The budget is smaller than one pass; no model was asked.
+        """
+        state = State(user_id=user_id, item_id=item_id, as_of=as_of, run_id="", outcome=outcome)
+        async with self.turn(user_id, item_id):
+            deps, case, fingerprint = await self._open(state, budget)
+            run_id = content_hash(self._tenant, fingerprint, "outcome", outcome)
+            if run_id in logged:
+                return None
+            return await self._write_pair(deps, case, state, run_id)
+
+    async def _write_pair(self, deps: Deps, case: Case, state: State, run_id: str) -> Pair:
+        """Run the graph for a pair that the budget can pay for; one that was begun goes on in any case."""
+        if not await self._saver.aget_tuple({"configurable": {"thread_id": run_id}}):
+            await require_one_pass(deps, case)
+        return (await self._run(deps, case, state, run_id))["pair"]
+
+    def turn(self, user_id: str, item_id: str | None) -> asyncio.Lock:
         """Return the lock of one portrait, so that two callers do not draw it at once."""
         return self._turns.setdefault((user_id, item_id), asyncio.Lock())
 
     async def _open(self, state: State, budget: Budget) -> tuple[Deps, Case, str]:
         """Read the material of a run; returns what it may touch, the material and its fingerprint."""
-        deps = self._deps_for(f"user:{state['user_id']}", budget)
+        deps = self.deps_for(f"user:{state['user_id']}", budget)
         case = await build_case(deps, state)
         return deps, case, fingerprint_of(deps, case)
 
-    def _run_id(self, fingerprint: str, newest: Profile | Pair | None) -> str:
+    def run_id(self, fingerprint: str, newest: Profile | Pair | None) -> str:
         """Name a run; one that follows a failed attempt has its own name, and so its own rollouts."""
         failed = newest is not None and newest.fingerprint == f"{INCOMPLETE}{fingerprint}"
         return content_hash(
@@ -95,7 +143,8 @@ class Drawing:
         if await self._saver.aget_tuple({"configurable": {"thread_id": run_id}}):
             await self._saver.adelete_thread(run_id)
 
-    def _deps_for(self, subject: str, budget: Budget) -> Deps:
+    def deps_for(self, subject: str, budget: Budget) -> Deps:
+        """Return what a run may touch on behalf of a subject: its completions, and this budget."""
         chat = self._chat.for_subject(subject) if self._chat else None
         return replace(self.deps, chat=chat, budget=budget)
 

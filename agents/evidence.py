@@ -10,7 +10,7 @@ from ..records import Interaction, Polarity
 from ..tools.embedder import Embedder, FloatArray
 from ..tools.language import stop_words
 from .case import Case, event_text
-from .phrasing import openings
+from .phrasing import OPENINGS, openings
 
 _QUOTE_CHARACTERS = 240
 
@@ -107,7 +107,7 @@ def _empty_words(language: str) -> frozenset[str]:
     """Return stop words and the words of the fixed openings."""
     fixed = {
         word
-        for opening in ("like", "dislike", "suits", "plan")
+        for opening in OPENINGS
         for start in openings(language, opening)
         for word in start.casefold().split()
     }

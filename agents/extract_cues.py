@@ -87,7 +87,7 @@ async def _note_side(deps: Deps, case: Case, subject: str) -> Noted:
             fresh += cues
             read += batch
     if read:
-        await deps.store.add_cues(shelf_of(deps, case), fresh, [event.event_id for event in read])
+        await deps.store.add_cues(shelf_of(deps, case.subject), fresh, [event.event_id for event in read])
         known = await known_cues(deps, case)
     return Noted(
         [*known.cues, *stand_in],
@@ -142,26 +142,31 @@ class Known(NamedTuple):
     """Visible interactions to be cued: never read, or cited only by cues that may tell too much."""
 
 
-def shelf_of(deps: Deps, case: Case) -> str:
+def shelf_of(deps: Deps, subject: str) -> str:
     """Return where a subject's cues are kept: each writer has its own, so a better one starts afresh."""
     writer = deps.chat.identity if deps.chat and deps.style != "plain" else "none"
-    return f"{case.subject} by {writer}/{deps.style}/v{PROMPT.version}"
+    return f"{subject} by {writer}/{deps.style}/v{PROMPT.version}"
 
 
 async def known_cues(deps: Deps, case: Case) -> Known:
     """Load a subject's cues and tell which interactions they leave out."""
-    done = await deps.store.cued_events(shelf_of(deps, case))
-    if not done or not case.visible:
-        return Known([], list(case.visible))
-    visible = {event.event_id for event in case.visible}
-    last = place_of(case.visible[-1])
+    return await cues_about(deps, case.subject, case.visible)
+
+
+async def cues_about(deps: Deps, subject: str, history: Sequence[Interaction]) -> Known:
+    """Load a subject's cues as far as who knows this history, oldest first, may know them."""
+    done = await deps.store.cued_events(shelf_of(deps, subject))
+    if not done or not history:
+        return Known([], list(history))
+    visible = {event.event_id for event in history}
+    last = place_of(history[-1])
     cues: list[Cue] = []
     late: set[str] = set()
-    for cue in await deps.store.cues(shelf_of(deps, case)):
+    for cue in await deps.store.cues(shelf_of(deps, subject)):
         if visible.issuperset(cue.evidence) and (cue.read_to is None or cue.read_to <= last):
             cues.append(cue)
         else:
             late.update(cue.evidence)
     cited = {event_id for cue in cues for event_id in cue.evidence}
-    left = [event for event in case.visible if event.event_id not in done or event.event_id in late - cited]
+    left = [event for event in history if event.event_id not in done or event.event_id in late - cited]
     return Known(cues, left)

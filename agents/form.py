@@ -3,11 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..records import Message
 from ..tools.prompt import Prompt
 from .state import Draft
+
+
+class Part(NamedTuple):
+    """One of several prompts that are asked for parts of one draft."""
+
+    messages: tuple[Message, ...]
+    """As rendered."""
+
+    names: tuple[str, ...]
+    """Properties of the draft's schema that it asks for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +28,10 @@ class DraftRequest:
     """Which prompt."""
 
     messages: tuple[Message, ...]
-    """As rendered."""
+    """As rendered; of a draft in parts, those of all its prompts."""
+
+    parts: tuple[Part, ...] = ()
+    """The prompts of a draft whose parts are written without seeing each other; empty for one prompt."""
 
     best: Draft | None
     """The draft to be revised; absent for first drafts."""

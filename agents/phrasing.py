@@ -10,9 +10,11 @@ import tomllib
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-Opening = Literal["like", "dislike", "suits", "plan"]
+Opening = Literal["like", "dislike", "suits", "unsuits", "plan", "apart", "grounds"]
+
+OPENINGS: tuple[Opening, ...] = get_args(Opening)
 
 _SLOTS = 3
 

@@ -20,7 +20,7 @@ class _Round(NamedTuple):
 
 def rollouts_of(deps: Deps, case: Case, state: State) -> list[Rollout]:
     """Return one rollout for each draft, the extractive floor and unreadable ones included."""
-    version = critic_version(deps)
+    version = critic_version(deps, pair=case.item_side is not None)
     rounds = {
         round_: _Round(messages, _group_key(case, state, messages, version))
         for round_, messages in {-1: (), **state["prompts"]}.items()
@@ -30,7 +30,9 @@ def rollouts_of(deps: Deps, case: Case, state: State) -> list[Rollout]:
 
 def _group_key(case: Case, state: State, messages: tuple[Message, ...], version: str) -> str:
     prompt = json.dumps([message.model_dump() for message in messages])
-    return content_hash(state["user_id"], prompt, version, case.neg_seed)
+    outcome = state.get("outcome")
+    known = () if outcome is None else (outcome,)  # its terms are in the rewards
+    return content_hash(state["user_id"], prompt, version, case.neg_seed, *known)
 
 
 def _rollout(deps: Deps, case: Case, state: State, draft: Draft, asked: _Round, version: str) -> Rollout:
@@ -49,6 +51,9 @@ def _rollout(deps: Deps, case: Case, state: State, draft: Draft, asked: _Round, 
         profile_text=draft.text,
         facets=draft.facets,
         claims=draft.claims,
+        sides=draft.pair,
+        judgement=draft.judgement,
+        outcome=state.get("outcome"),
         finish_reason=draft.finish_reason,
         backend=draft.model,
         model_rev=draft.model_rev,

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Literal, TypedDict
 
 from ..models import Claim, Critique, Cue, Facet, Profile
+from ..pairings import Judgement, PairOutcome, PairSide
 from ..pairings import Pair as PairRecord
-from ..pairings import PairSide
 from ..records import Message, Record, Usage
 from ..settings import Settings
 from ..tools.budget import Budget
@@ -51,6 +51,9 @@ class Draft(Record):
 
     item_claims: tuple[Claim, ...] = ()
     """Sentences of the item side with evidence from others' interactions."""
+
+    judgement: Judgement | None = None
+    """What the judge read out of a pair's two profiles; absent until it was asked."""
 
     completion: str = ""
     """What the model wrote."""
@@ -101,10 +104,11 @@ class Draft(Record):
 
     @property
     def whole(self) -> str:
-        """Everything the model wrote: the text, or all six spans of a pair."""
+        """Everything the model wrote: the text, or all spans of a pair."""
         if self.pair is None:
             return self.text
-        return " ".join(span for side in self.pair for span in (side.cue, side.instruction, side.profile))
+        spans = (span for side in self.pair for span in (side.cue, side.instruction, side.profile))
+        return " ".join(span for span in spans if span)
 
     @property
     def total(self) -> float | None:
@@ -115,13 +119,15 @@ class Draft(Record):
 class State(TypedDict, total=False):
     """The graph's state; everything in it is checkpointed.
 
-    `user_id`, `item_id` (absent for a profile), `as_of` and `run_id` come in; `profile` or `pair` comes out.
+    `user_id`, `item_id` (absent for a profile), `as_of` and `run_id` come in, and `outcome` of a pair that is
+    written to learn from; `profile` or `pair` comes out.
     """
 
     user_id: str
     item_id: str | None
     as_of: datetime
     run_id: str
+    outcome: PairOutcome | None
     fingerprint: str
     cues: list[Cue]
     item_cues: list[Cue]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..tools.spans import owners
 from .dataset import IntArray
 from .places import BoolArray
-from .spans import owners
 from .splits import Past, Problem
 
 HEAD_SHARE = 0.2

@@ -1,5 +1,6 @@
 """Compares two results user by user: paired randomisation tests, corrected for how many there are."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -189,8 +190,23 @@ def _differences(pair: _Pair, metrics: Sequence[str], *, seed: int, resamples: i
 def _chosen(shared: Sequence[str], metrics: Sequence[str]) -> list[str]:
     if metrics:
         return [name for name in shared if name in metrics]
-    usual = [name for name in USUAL if name in shared]
+    usual = [name for metric in USUAL for name in _forms(metric, shared)]
     return usual or [name for name in shared if " | " not in name]
+
+
+def _forms(metric: str, shared: Sequence[str]) -> list[str]:
+    """Return a metric itself; where it was measured among few candidates only, all of those.
+
+    Examples:
+        >>> _forms("ndcg@10", ["ndcg@10 sampled-9-hard", "ndcg@10 sampled-9-hard | cold-users"])
+        ['ndcg@10 sampled-9-hard']
+        >>> _forms("ndcg@10", ["ndcg@10", "ndcg@10 sampled-99"])
+        ['ndcg@10']
+    """
+    if metric in shared:
+        return [metric]
+    few = re.compile(rf"{re.escape(metric)} (?:sampled|top)-\d[^|]*")
+    return [name for name in shared if few.fullmatch(name)]
 
 
 def _shared(a: PerQuery, b: PerQuery) -> tuple[list[int], list[int]]:

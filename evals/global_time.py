@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SettingsError
+from ..tools.spans import Spans, spans
 from .dataset import Dataset, IntArray
 from .guards import check_split
 from .problems import past_of, problem_of, repeats, sample
-from .spans import Spans, spans
 from .splits import Problem, Split
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

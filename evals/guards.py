@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LeakError
+from ..tools.spans import owners
 from .dataset import Events, IntArray
-from .spans import owners
 from .splits import Past, Queries, Split
 
 

@@ -5,10 +5,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from ..tools.spans import spans
 from .dataset import Dataset, IntArray
 from .guards import check_split
 from .problems import moment_starts, past_of, problem_of, repeats, sample
-from .spans import spans
 from .splits import Problem, Split
 
 OTHERS = (

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..tools.language import stop_words
+from ..tools.matrices import Matrix, sparse
 from .dataset import FloatArray
-from .matrices import Matrix, sparse
 
 _WORD = re.compile(r"\w{2,}")
 

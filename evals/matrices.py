@@ -1,38 +1,9 @@
-"""Sparse matrices. scipy ships no types, so this module is where they end."""
+"""Histories of queries as sparse matrices."""
 
-from importlib import import_module
-from typing import Any
-
-import numpy as np
-
-from .dataset import FloatArray, IntArray
-from .spans import owners
+from ..tools.matrices import Matrix, voices
 from .splits import Queries
-
-sparse: Any = import_module("scipy.sparse")
-
-Matrix = Any
-"""A matrix by rows, `scipy.sparse.csr_array`."""
-
-
-def add_up(rows: IntArray, columns: IntArray, values: FloatArray, shape: tuple[int, int]) -> Matrix:
-    """Return a matrix with the sum of the values given for each place; all three have the shape `(K,)`."""
-    return sparse.coo_array((values, (rows, columns)), shape=shape).tocsr()
-
-
-def dense(matrix: Matrix) -> FloatArray:
-    """Return every cell, in the shape of the matrix."""
-    cells: FloatArray = matrix.toarray().astype(np.float32, copy=False)
-    return cells
 
 
 def newest_items(queries: Queries, n_items: int, *, last: int, decay: float = 1.0) -> Matrix:
-    """Return the voices of the newest items of each history, shape `(Q, n_items)`.
-
-    The newest has 1, the one before `decay`, and so on; an item that comes twice adds up.
-    """
-    owner = owners(queries.starts)
-    age = queries.starts[1:][owner] - 1 - np.arange(len(owner))
-    new = age < last
-    voices = (decay ** age[new]).astype(np.float32)
-    return add_up(owner[new], queries.history.item[new], voices, (len(queries), n_items))
+    """Return the voices of the newest items of each history, shape `(Q, n_items)`; see `tools.matrices.voices`."""
+    return voices(queries.history.item, queries.starts, n_items, last=last, decay=decay)

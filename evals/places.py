@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..tools.spans import owners, spans
 from .dataset import FloatArray, IntArray
-from .spans import owners, spans
 from .splits import Problem
 
 BoolArray = NDArray[np.bool_]

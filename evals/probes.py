@@ -6,12 +6,13 @@ A run whose probes do not all pass is invalid, and its report says so.
 import numpy as np
 from numpy.typing import NDArray
 
+from ..tools.matrices import Matrix
+from ..tools.spans import owners
 from .canary import canary
 from .chance import upper_share
 from .dataset import Dataset, IntArray
 from .guards import future_of
 from .results import Probe
-from .spans import owners
 from .splits import Problem, Split
 from .target_texts import near_duplicate_target, target_in_history
 
@@ -107,6 +108,28 @@ def future_in(user: IntArray, at: IntArray, problem: Problem, *, dataset: str, w
         what: What the edges belong to, for the report.
     """
     return _future_probe(_asked_late(user, at, problem), dataset, what)
+
+
+def answers_in_graph(edges: Matrix, problem: Problem, *, dataset: str) -> Probe:
+    """Count queries whose user is joined to an answer by an edge of a graph: it was built from the answers too.
+
+    Args:
+        edges: Who is joined to what, shape `(users, items)`.
+        problem: What is asked; no answer was had before.
+        dataset: Name on the card.
+    """
+    query = owners(problem.answers.starts)
+    known = np.asarray(edges[problem.queries.user[query], problem.answers.item]).ravel() != 0
+    leaking = np.bincount(query[known], minlength=len(problem.queries)) > 0
+    value = float(leaking.mean()) if len(leaking) else 0.0
+    return Probe(
+        name="answers-in-graph",
+        dataset=dataset,
+        passed=value == 0.0,
+        value=value,
+        limit=0.0,
+        detail="share of queries whose user has an edge to the answer",
+    )
 
 
 def _future_probe(leaking: NDArray[np.bool_], dataset: str, what: str) -> Probe:

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..tools.spans import Spans
 from .dataset import Dataset, Events, IntArray
-from .spans import Spans
 from .splits import Answers, Past, Problem, Queries
 
 

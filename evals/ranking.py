@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ..records import Item, Usage
+from ..tools.spans import owners
 from .beyond import beyond_accuracy, category_vectors, top_items
 from .buckets import buckets
 from .dataset import FloatArray, IntArray
@@ -17,9 +18,19 @@ from .places import Places, ScoresError, place
 from .problems import sample
 from .results import Cost, Measured, Probe, Values
 from .sampled import Sampled, place_among
-from .spans import owners
 from .splits import Past, Problem
-from .system import Choosing, Dependent, Doubtful, Keeping, Mixing, Spending, System, Telling, Tunable
+from .system import (
+    Choosing,
+    Demanding,
+    Dependent,
+    Doubtful,
+    Keeping,
+    Mixing,
+    Spending,
+    System,
+    Telling,
+    Tunable,
+)
 from .target_texts import target_in_prompts
 
 BLOCK = 512
@@ -87,7 +98,8 @@ class Timed:
             self.untuned = True
             return
         self.notice(f"{self.system.name}: tuning")
-        asked = sample(validation, VALIDATION_QUERIES, seed=seed)
+        wanted = self.system.validation_queries if isinstance(self.system, Demanding) else VALIDATION_QUERIES
+        asked = sample(validation, wanted, seed=seed)
         started = self._meter()
         with failing_in(self.system.name, "tune"):
             self.system.tune(asked.queries, asked.answers)

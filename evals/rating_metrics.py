@@ -7,7 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..tools.statistics import LEVEL, RESAMPLES, Values, percentile_interval, resampled_means
-from .dataset import IntArray
+from .dataset import FloatArray, IntArray
+
+MIDDLE = 3.0
+"""What is said where nobody rated anything: the middle of five stars."""
 
 
 class Estimate(NamedTuple):
@@ -83,6 +86,17 @@ def measure_ratings(
         )
         for name in values
     }
+
+
+def mean_of(ratings: FloatArray) -> float:
+    """Return the mean of what was rated; the middle of five stars where nothing was.
+
+    Examples:
+        >>> mean_of(np.array([1.0, np.nan, 4.0], dtype=np.float32))
+        2.5
+    """
+    given = ratings[~np.isnan(ratings)]
+    return float(given.mean(dtype=np.float64)) if len(given) else MIDDLE
 
 
 def _figures(means: Values) -> dict[str, Values]:

@@ -53,7 +53,11 @@ TABLE: Mapping[str, Entry] = {
     "als": Entry("collaborative:make_als", "collaborative:AlsOptions", "alternating least squares"),
     "bpr": Entry("collaborative:make_bpr", "collaborative:BprOptions", "Bayesian personalised ranking"),
     "sasrec": Entry("sasrec:make", "sasrec:SasRecOptions", "self-attention, full-softmax cross-entropy"),
+    "recommend": Entry(
+        "recommend:make", "recommend:RecommendOptions", "what `limner recommend` ranks by, calibrated fusion"
+    ),
     "bm25": Entry("bm25:make", "bm25:Bm25Options", "words of the history in texts of items"),
+    "group": Entry("group:make", "group:GroupOptions", "what like-minded users had, by groups or by a graph"),
     "history": Entry("history:make_history", "history:HistoryOptions", "H: raw history under an encoder"),
     "profile": Entry("portrait:make_profile", "portrait:PortraitOptions", "P: Limner's portraits"),
     "zero-shot": Entry("portrait:make_zero_shot", "portrait:ZeroShotOptions", "P: one plain completion"),

@@ -36,9 +36,11 @@ SUITES = {
     "sequential": "sequential:Sequential",
     "transfer": "transfer:Transfer",
     "rating": "rating:Rating",
+    "pairs": "pairs:Pairs",
     "qa": "qa:Qa",
     "profile": "profile:Profiles",
     "cost": "cost:CostSuite",
+    "cards": "cards:Cards",
 }
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from ..records import Item
+from ..tools.spans import spans
 from .dataset import Card, Dataset, Events, FloatArray, IntArray
-from .spans import spans
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,16 @@ class Tunable(Protocol):
 
 
 @runtime_checkable
+class Demanding(Protocol):
+    """A system that chooses much on validation users says how many of them it can use."""
+
+    @property
+    def validation_queries(self) -> int:
+        """Validation queries at most; systems that do not say get fewer."""
+        ...
+
+
+@runtime_checkable
 class Movable(Protocol):
     """A system that can answer about a catalogue it was not fitted on, by text alone."""
 

@@ -24,6 +24,16 @@ SAMPLES: list[tuple[LimnerError, str, str]] = [
         "use a later",
     ),
     (errors.NoTextError("user_id='u7'"), "user_id='u7' has no text", "import the item file"),
+    (
+        errors.TooFewUsersError(2, 5),
+        "2 users have items that can be compared, 5 are needed",
+        "import the item file",
+    ),
+    (
+        errors.NoGroupsError("2026-03-01"),
+        "no refresh has found groups at or before 2026-03-01",
+        "limner refresh",
+    ),
     (errors.SettingsError("chat.timeout", "must be > 0, got -1"), "`chat.timeout`", "must be > 0, got -1"),
     (
         errors.CriticVersionError("c2", {"c1": 7}),
@@ -49,6 +59,21 @@ SAMPLES: list[tuple[LimnerError, str, str]] = [
         errors.SpaceFileError("a.space", "cannot be read: no such file"),
         "a.space: cannot be read: no such file",
         "`limner distill embed`",
+    ),
+    (
+        errors.TooFewExamplesError(3, 20),
+        "3 users have a pair with a known outcome, 20 are needed",
+        "`limner distill pairs`",
+    ),
+    (
+        errors.ScorerFileError("a.scorer", "cannot be read: no such file"),
+        "a.scorer: cannot be read: no such file",
+        "`limner distill scorer`",
+    ),
+    (
+        errors.WrongScorerError("scorer-1", "minilm-1", "mpnet-2"),
+        "scorer-1 was taught on encoder 'minilm-1', but 'mpnet-2' is configured",
+        "teach a scorer",
     ),
     (
         errors.WrongSpaceError("space-1", "minilm-1", "mpnet-2"),

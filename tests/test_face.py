@@ -279,12 +279,16 @@ async def test_a_batch_stops_at_its_budget_and_says_so(tmp_path: Path, chat: Scr
 
 async def test_a_budget_can_be_shared_between_calls(limner: Limner, chat: ScriptedChat) -> None:
     await fill(limner)
-    budget = Budget(BudgetSettings(calls=3))
+    budget = Budget(BudgetSettings(calls=5))
 
     await limner.profile("ada", budget=budget)
     await limner.pair("ada", "knots", budget=budget)
 
-    assert len(chat.requests) == budget.spent.calls == 3
+    # Notes and a draft for the portrait; notes on the item, a draft and a verdict for the pair.
+    assert len(chat.requests) == budget.spent.calls == 5
+    with pytest.raises(BudgetExceededError, match="next call may need 2"):
+        await limner.pair("ada", "lamps", budget=budget)
+    assert len(chat.requests) == 5
 
 
 @pytest.mark.parametrize("style", ["free", "lexicon"])

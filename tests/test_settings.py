@@ -182,4 +182,5 @@ def test_no_limit_is_set_unless_asked_for() -> None:
 
 
 def test_the_reward_has_the_terms_of_the_method() -> None:
-    assert set(RewardWeights.model_fields) == {"rank", "emb", "text", "ground", "length", "boiler", "leak"}
+    of_portraits = {"rank", "emb", "text", "ground", "length", "boiler", "leak"}
+    assert set(RewardWeights.model_fields) == of_portraits | {"rating", "pair_rank"}

@@ -69,6 +69,15 @@ class Budget:
             await self._settled.wait()
         self.reserve(worst)
 
+    def require(self, *, calls: int = 0, tokens: int = 0) -> None:
+        """Make sure that there is room for this much before anything of it is begun; nothing is set aside.
+
+        Raises:
+            BudgetExceededError: There is not.
+        """
+        self._check("calls", self.limits.calls, self._calls, calls)
+        self._check("tokens", self.limits.tokens, self._tokens, tokens)
+
     def settle(self, worst: Reservation, usage: Usage) -> None:
         """Replace a reservation by what the call really used.
 

@@ -1,8 +1,10 @@
-"""What a draft must not spell: a rating, or the title of a held-back item."""
+"""What a draft must not spell: a rating, the title of a held-back item, or of a pair a verdict."""
 
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+
+from .verdicts import verdict_in
 
 _SPELLED = (
     r"(?:half|one|two|three|four|five|six|seven|eight|nine|ten"
@@ -29,8 +31,8 @@ _SHORTEST_TITLE = len("  abcd")
 """Folded length from which a title is long enough not to be met by chance."""
 
 
-def leak_penalty(text: str, targets: Sequence[str], known: str) -> float:
-    """1 if the text spells a rating or a held-back title that the visible history does not contain.
+def leak_penalty(text: str, targets: Sequence[str], known: str, *, verdicts: bool = False) -> float:
+    """1 if the text spells a rating, a verdict, or a held-back title that the visible history does not contain.
 
     A title counts with its article in front (`The Matrix`) and behind (`Matrix, The`). Words like a rating
     are none if they are part of a name in the visible history (`Five Star Final`), or a spelled number of
@@ -40,11 +42,14 @@ def leak_penalty(text: str, targets: Sequence[str], known: str) -> float:
         text: The draft.
         targets: Titles of the held-back items (and of the item of a pair).
         known: Text of the visible history; a title that occurs there is no secret.
+        verdicts: Whether to look for verdicts, which only a pair has anything to pass on; see `verdict_in`.
 
     Examples:
         >>> leak_penalty("Will love The Long Way Home.", ["The Long Way Home"], "other things")
         1.0
         >>> leak_penalty("Would give it 4.5 out of 5.", [], "")
+        1.0
+        >>> leak_penalty("Not for this person.", [], "", verdicts=True)
         1.0
         >>> leak_penalty("Likes long walks home.", ["The Long Way Home"], "")
         0.0
@@ -54,6 +59,8 @@ def leak_penalty(text: str, targets: Sequence[str], known: str) -> float:
         forms = _forms(target)
         if any(form in folded for form in forms) and not any(form in seen for form in forms):
             return 1.0
+    if verdicts and verdict_in(text, known):
+        return 1.0
     return float(any(not _is_in_a_name(rating, known) for rating in _RATING.finditer(text)))
 
 

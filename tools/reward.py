@@ -10,9 +10,14 @@ Every term is a pure function, bounded to [0, 1], and logged on its own:
 | `frozen_rank` | as `rank`, but in the encoder's own space (only with `critic.space`) | logged |
 | `text` | a model that reads only the profile picks the next item with certainty | + |
 | `ground` | every claim is supported by the interactions it cites | + |
+| `rating` | a judge who reads only a pair's two profiles hits the known rating (`1 - error / range`) | + |
+| `pair_rank` | by the user's profile the chosen item ranks first among negatives (known outcome only) | + |
 | `length` | twice the allowed words or more | - |
 | `boiler` | the text fits all other users better than its own | - |
-| `leak` | a held-back title or a rating is spelled out; the total falls to -1 | floor |
+| `leak` | a held-back title, a rating or, in a pair, a verdict is spelled out; the total falls to -1 | floor |
+
+`rating` and `pair_rank` need the outcome of a pair. They enter the rewards after everything about the pair is
+settled (`with_outcome`), so that no draft, no judge and no choice between drafts knows what came of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +36,7 @@ from .space import Space
 FLOOR = -1.0
 """Total of a draft that leaks or cannot be parsed."""
 
-_GAINS = ("rank", "item_rank", "emb", "text", "ground")
+_GAINS = ("rank", "item_rank", "emb", "text", "ground", "rating", "pair_rank")
 _PENALTIES = ("length", "boiler")
 
 ALARMS = ("frozen_rank",)
@@ -97,6 +102,7 @@ def score(
     critic: CriticSettings,
     weights: RewardWeights,
     extra: Mapping[str, float] | None = None,
+    verdicts: bool = False,
 ) -> dict[str, float]:
     """Grade one draft.
 
@@ -108,6 +114,7 @@ def score(
         critic: Temperature, thresholds and lengths.
         weights: Terms with weight 0 are left out.
         extra: Terms computed elsewhere (`text`, `item_rank`, `frozen_rank`).
+        verdicts: Whether a verdict is a leak, as in a pair.
 
     Returns:
         Term to value in [0, 1], and `total`. Terms that need held-back items are absent without any.
@@ -121,7 +128,7 @@ def score(
         terms["boiler"] = boilerplate_penalty(own, fit)
     terms["ground"] = ground_reward(supports, threshold=critic.support)
     terms["length"] = length_penalty(text, max_words=critic.max_words)
-    terms["leak"] = leak_penalty(text, exam.targets, exam.known)
+    terms["leak"] = leak_penalty(text, exam.targets, exam.known, verdicts=verdicts)
     active = {"item_rank": weights.rank, **weights.model_dump()}
     kept = {name: value for name, value in terms.items() if name in ALARMS or active[name] > 0}
     return {**kept, "total": total_reward(kept, weights)}
@@ -234,6 +241,36 @@ def boilerplate_penalty(own: float, others: Sequence[float]) -> float:
     if not others:
         return 0.0
     return sum(1.0 if other > own else 0.5 if other == own else 0.0 for other in others) / len(others)
+
+
+def rating_reward(fit: float, known: float) -> float:
+    """`1 - |ŷ - y| / range`, in [0, 1], of an expected and a known rating as shares of the scale.
+
+    Source:
+        DUET's reward, `1 - |ŷ - y| / 4` on a scale from 1 to 5. Differs: any scale, and ŷ may be the mean of
+        the judge's distribution; a known rating beyond the scale seen so far counts as its end.
+
+    Examples:
+        >>> rating_reward(0.75, 1.0), rating_reward(0.0, 1.3)  # 4 of 1 to 5 for a 5: 1 - 1/4
+        (0.75, 0.0)
+    """
+    return 1.0 - abs(fit - min(max(known, 0.0), 1.0))
+
+
+def with_outcome(
+    rewards: Mapping[str, float], known: Mapping[str, float], weights: RewardWeights
+) -> dict[str, float]:
+    """Add the terms of a known outcome to a draft's rewards; those of weight 0 are left out.
+
+    Examples:
+        >>> weights = RewardWeights(ground=1.0, rating=3.0, pair_rank=0.0)
+        >>> with_outcome({"ground": 0.0, "total": 0.0}, {"rating": 1.0, "pair_rank": 1.0}, weights)
+        {'ground': 0.0, 'rating': 1.0, 'total': 0.75}
+    """
+    active = weights.model_dump()
+    terms = {name: value for name, value in rewards.items() if name != "total"}
+    terms |= {name: value for name, value in known.items() if active[name] > 0}
+    return {**terms, "total": total_reward(terms, weights)}
 
 
 def total_reward(terms: Mapping[str, float], weights: RewardWeights) -> float:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from ..records import Interaction
 from .sql_tables import interactions, micros, moment_at, tenants, users
 from .sql_upserts import Insert, chunks
-from .store import RatingScale, Recorded
+from .store import ItemStatistics, RatingScale, Recorded
 
 NO_LIMIT = 2**31 - 1
 STRAYS = 100
@@ -68,6 +68,42 @@ _ITEM_HISTORY = (
     .where(*_before, _of_item, _event.user_id != bindparam("exclude_user", type_=Text))
     .order_by(*_latest_first)
     .limit(bindparam("last", type_=Integer))
+)
+_ITEM_STATISTICS = (
+    select(
+        _event.item_id,
+        func.count(),
+        func.count(_event.rating),
+        func.sum(_event.rating),
+        func.sum(_event.rating * _event.rating),
+    )
+    .where(
+        *_before,
+        _event.item_id.in_(bindparam("item_ids", type_=Text, expanding=True)),
+        _event.user_id != bindparam("exclude_user", type_=Text),
+    )
+    .group_by(_event.item_id)
+)
+_fans = (
+    select(_event.user_id)
+    .where(
+        *_before,
+        _event.item_id.in_(bindparam("beside", type_=Text, expanding=True)),
+        _event.user_id != bindparam("exclude_user", type_=Text),
+    )
+    .distinct()
+    .subquery()
+)
+_also = interactions.alias("also")
+_COMPANY = (
+    select(_also.c.item_id, func.count())
+    .select_from(_fans.join(_also, _also.c.user_id == _fans.c.user_id))
+    .where(
+        _also.c.tenant == _tenant,
+        _also.c.at < bindparam("as_of", type_=BigInteger),
+        _also.c.item_id.in_(bindparam("item_ids", type_=Text, expanding=True)),
+    )
+    .group_by(_also.c.item_id)
 )
 _seen = func.count().label("seen")
 _POPULAR = (
@@ -224,6 +260,40 @@ def item_history(
     values = {"tenant": tenant, "as_of": micros(as_of), "item_id": item_id, "last": last}
     values["exclude_user"] = exclude_user or ""  # no id is empty
     return _oldest_first(connection.execute(_ITEM_HISTORY, values).all())
+
+
+def item_statistics(
+    connection: Connection, tenant: str, item_ids: Sequence[str], as_of: datetime, exclude_user: str | None
+) -> dict[str, ItemStatistics]:
+    """Return what others did with items, in numbers."""
+    found: dict[str, ItemStatistics] = {}
+    values: dict[str, Any] = {"tenant": tenant, "as_of": micros(as_of), "exclude_user": exclude_user or ""}
+    for part in chunks(item_ids):
+        rows = connection.execute(_ITEM_STATISTICS, {**values, "item_ids": part})
+        for item_id, events, ratings, total, squares in rows:
+            mean = total / ratings if ratings else 0.0
+            variance = max(0.0, squares / ratings - mean * mean) if ratings else 0.0
+            found[item_id] = ItemStatistics(events, ratings, mean, math.sqrt(variance))
+    return found
+
+
+def company(
+    connection: Connection,
+    tenant: str,
+    item_ids: Sequence[str],
+    beside: Sequence[str],
+    as_of: datetime,
+    exclude_user: str,
+) -> dict[str, int]:
+    """Return how many interactions with items are by others who had one of those beside."""
+    if not beside:
+        return {}
+    values = {"tenant": tenant, "as_of": micros(as_of), "exclude_user": exclude_user, "beside": list(beside)}
+    found: dict[str, int] = {}
+    for part in chunks(item_ids):
+        rows = connection.execute(_COMPANY, {**values, "item_ids": part})
+        found |= {item_id: count for item_id, count in rows}
+    return found
 
 
 def popular(connection: Connection, tenant: str, as_of: int, limit: int) -> list[tuple[str, int]]:

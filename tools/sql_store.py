@@ -10,16 +10,19 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from ..cards import ItemCard
+from ..communities import Belonging
 from ..errors import StoreError
 from ..models import Cue, Profile, Rollout
 from ..pairings import Pair
 from ..records import Interaction, Item
-from . import sql_caches, sql_events, sql_portraits
+from . import sql_caches, sql_cards, sql_events, sql_groups, sql_portraits
 from .sql_local import LocalEngine
 from .sql_migrate import upgrade
 from .sql_server import ServerEngine
 from .sql_tables import micros
-from .store import Counts, Published, RatingScale, Recorded, Subject
+from .store import Counts, ItemStatistics, Published, RatingScale, Recorded, Subject
+from .stored_groups import Choice, Grouping, MarkedUser, Placed
 
 T = TypeVar("T")
 FILE_NAME = "limner.db"
@@ -137,6 +140,22 @@ class SqlStore:
             lambda db: sql_events.item_history(db, self.tenant, item_id, as_of, exclude_user, last)
         )
 
+    async def item_statistics(
+        self, item_ids: Sequence[str], *, as_of: datetime, exclude_user: str | None = None
+    ) -> dict[str, ItemStatistics]:
+        """Return what others did with items before `as_of`, in numbers; items nobody used are left out."""
+        return await self._engine.read(
+            lambda db: sql_events.item_statistics(db, self.tenant, item_ids, as_of, exclude_user)
+        )
+
+    async def company(
+        self, item_ids: Sequence[str], beside: Sequence[str], *, as_of: datetime, exclude_user: str
+    ) -> dict[str, int]:
+        """Return how many interactions with each item are by others who had one `beside` it before `as_of`."""
+        return await self._engine.read(
+            lambda db: sql_events.company(db, self.tenant, item_ids, beside, as_of, exclude_user)
+        )
+
     async def popular(self, *, as_of: datetime, limit: int = 1000) -> list[tuple[str, int]]:
         """Return items by number of interactions before `as_of`, most first, ties by id."""
 
@@ -213,6 +232,20 @@ class SqlStore:
         """Return the newest pair."""
         return await self._engine.read(lambda db: sql_portraits.pair(db, self.tenant, user_id, item_id))
 
+    async def put_cards(self, cards: Sequence[ItemCard]) -> None:
+        """Keep cards in one transaction; one that is there keeps its words and the earlier `as_of`."""
+        await self._engine.write(lambda db: sql_cards.put_cards(db, self.tenant, cards))
+
+    async def cards(self, fingerprints: Sequence[str]) -> list[ItemCard]:
+        """Return every card with one of these fingerprints, by fingerprint and item id."""
+        return await self._engine.read(lambda db: sql_cards.cards_of(db, self.tenant, fingerprints))
+
+    async def item_cards(self, item_ids: Sequence[str], *, as_of: datetime) -> dict[str, ItemCard]:
+        """Return, by item id, each item's newest card that uses nothing at or after `as_of`."""
+        return await self._engine.read(
+            lambda db: sql_cards.newest_cards(db, self.tenant, item_ids, micros(as_of))
+        )
+
     async def log(self, rollouts: Sequence[Rollout]) -> None:
         """Append drafts to the log in one transaction; one that is already there stays."""
         await self._engine.write(lambda db: sql_portraits.log(db, self.tenant, rollouts))
@@ -243,6 +276,41 @@ class SqlStore:
     async def cache_vectors(self, encoder: str, entries: Mapping[str, bytes]) -> None:
         """Keep vectors."""
         await self._engine.write(lambda db: sql_caches.cache_vectors(db, self.tenant, encoder, entries))
+
+    async def count_choices(self, *, as_of: datetime) -> int:
+        """Return how many interactions before `as_of` name an item."""
+        return await self._engine.read(lambda db: sql_groups.count_choices(db, self.tenant, micros(as_of)))
+
+    async def choices(self, user_ids: Sequence[str], *, as_of: datetime) -> dict[str, list[Choice]]:
+        """Return the items that users had before `as_of`, oldest first; users without any are left out."""
+        return await self._engine.read(
+            lambda db: sql_groups.choices(db, self.tenant, user_ids, micros(as_of))
+        )
+
+    async def put_groups(self, placed: Placed) -> None:
+        """Keep what a refresh found, in one transaction; groups of the last eight refreshes stay."""
+        await self._engine.write(lambda db: sql_groups.put(db, self.tenant, placed))
+
+    async def grouping(self, *, as_of: datetime) -> Grouping | None:
+        """Return the groups of the newest refresh for a moment at or before `as_of`, by group id."""
+        return await self._engine.read(lambda db: sql_groups.grouping(db, self.tenant, micros(as_of)))
+
+    async def marked_users(self, user_ids: Sequence[str]) -> dict[str, MarkedUser]:
+        """Return what the last refresh made of users, by id."""
+        return await self._engine.read(lambda db: sql_groups.marked_users(db, self.tenant, user_ids))
+
+    async def belongings(self, user_id: str) -> list[Belonging]:
+        """Return where the last refresh put a user, most first."""
+        return await self._engine.read(lambda db: sql_groups.belongings(db, self.tenant, user_id))
+
+    async def group_members(self, group_id: str, batch: int = 1000) -> AsyncIterator[list[str]]:
+        """Stream the users whom the last refresh put into a group more than into any other, in id order."""
+        after = ""
+        while page := await self._engine.read(
+            partial(sql_groups.members, tenant=self.tenant, group_id=group_id, after=after, limit=batch)
+        ):
+            yield page
+            after = page[-1]
 
     async def counts(self) -> Counts:
         """Return how much the store holds."""

@@ -124,6 +124,20 @@ pairs = Table(
     Column("data", Text, nullable=False),
 )
 
+cards = Table(
+    "cards",
+    metadata,
+    _key("tenant"),
+    _key("fingerprint"),
+    _key("item_id"),
+    Column("as_of", BigInteger, nullable=False),
+    Column("read_to", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("data", Text, nullable=False),
+    Index(None, "tenant", "item_id", "read_to", "created"),
+)
+"""`as_of` is the earliest moment a card was right for; `read_to` is below every moment where no review was read."""
+
 rollouts = Table(
     "rollouts",
     metadata,
@@ -156,3 +170,46 @@ vectors = Table(
     _key("key"),
     Column("vector", LargeBinary, nullable=False),
 )
+
+groupings = Table(
+    "groupings",
+    metadata,
+    _key("tenant"),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("as_of", BigInteger, nullable=False),
+    Column("data", Text, nullable=False),
+)
+"""One row a refresh; the oldest go."""
+
+groups = Table(
+    "groups",
+    metadata,
+    _key("tenant"),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    _key("group_id"),
+    Column("data", Text, nullable=False),
+    Column("items", Text, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+)
+
+group_users = Table(
+    "group_users",
+    metadata,
+    _key("tenant"),
+    _key("user_id"),
+    Column("mark", Text, nullable=False),
+    Column("themes", Text, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+)
+"""What the last refresh made of each user; `mark` is a hash of all that it rests on, `themes` a JSON list."""
+
+group_members = Table(
+    "group_members",
+    metadata,
+    _key("tenant"),
+    _key("user_id"),
+    Column("group_id", Name, nullable=False),
+    Column("data", Text, nullable=False),
+    Index(None, "tenant", "group_id", "user_id"),
+)
+"""Where the last refresh put each user: `group_id` is the group a user belongs to most, `data` says how much."""

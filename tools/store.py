@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from ..cards import ItemCard
+from ..communities import Belonging
 from ..models import Cue, Profile, Rollout
 from ..pairings import Pair
 from ..records import Interaction, Item
+from .stored_groups import Choice, Grouping, MarkedUser, Placed
 
 Subject = str
 """Whose: `user:ID` or `item:ID`; for cues followed by ` by ` and who wrote them."""
@@ -29,6 +32,22 @@ class RatingScale(NamedTuple):
     high: float
     mean: float
     n: int
+
+
+class ItemStatistics(NamedTuple):
+    """What others did with one item, in numbers."""
+
+    events: int
+    """Interactions."""
+
+    ratings: int
+    """Those with a rating."""
+
+    mean: float
+    """Mean rating on the source's scale; 0 where there is none."""
+
+    spread: float
+    """Standard deviation of the ratings; 0 where there is none."""
 
 
 class Counts(NamedTuple):
@@ -101,6 +120,21 @@ class Store(Protocol):
         """Return the `last` interactions with an item before `as_of`, oldest first."""
         ...
 
+    async def item_statistics(
+        self, item_ids: Sequence[str], *, as_of: datetime, exclude_user: str | None = None
+    ) -> dict[str, ItemStatistics]:
+        """Return what others did with items before `as_of`, in numbers; items nobody used are left out."""
+        ...
+
+    async def company(
+        self, item_ids: Sequence[str], beside: Sequence[str], *, as_of: datetime, exclude_user: str
+    ) -> dict[str, int]:
+        """Return how many interactions with each item before `as_of` are by others who had one `beside` it by then.
+
+        Items without any are left out.
+        """
+        ...
+
     async def popular(self, *, as_of: datetime, limit: int = 1000) -> list[tuple[str, int]]:
         """Return items by number of interactions before `as_of`, most first, ties by id."""
         ...
@@ -165,6 +199,25 @@ class Store(Protocol):
         """Return the newest pair."""
         ...
 
+    async def put_cards(self, cards: Sequence[ItemCard]) -> None:
+        """Keep cards in one transaction.
+
+        A card that is there (same fingerprint, same item) keeps its words; the earlier of the two moments
+        becomes its `as_of`, since the same material was there at both.
+        """
+        ...
+
+    async def cards(self, fingerprints: Sequence[str]) -> list[ItemCard]:
+        """Return every card with one of these fingerprints, by fingerprint and item id."""
+        ...
+
+    async def item_cards(self, item_ids: Sequence[str], *, as_of: datetime) -> dict[str, ItemCard]:
+        """Return, by item id, each item's newest card that uses nothing at or after `as_of`.
+
+        Newest is the card of the latest review, and of those the one written last.
+        """
+        ...
+
     async def log(self, rollouts: Sequence[Rollout]) -> None:
         """Append drafts to the log in one transaction; one that is already there stays."""
         ...
@@ -187,6 +240,34 @@ class Store(Protocol):
 
     async def cache_vectors(self, encoder: str, entries: Mapping[str, bytes]) -> None:
         """Keep vectors."""
+        ...
+
+    async def count_choices(self, *, as_of: datetime) -> int:
+        """Return how many interactions before `as_of` name an item."""
+        ...
+
+    async def choices(self, user_ids: Sequence[str], *, as_of: datetime) -> dict[str, list[Choice]]:
+        """Return the items that users had before `as_of`, oldest first; users without any are left out."""
+        ...
+
+    async def put_groups(self, placed: Placed) -> None:
+        """Keep what a refresh found, in one transaction; groups of the last eight refreshes stay."""
+        ...
+
+    async def grouping(self, *, as_of: datetime) -> Grouping | None:
+        """Return the groups of the newest refresh for a moment at or before `as_of`, by group id."""
+        ...
+
+    async def marked_users(self, user_ids: Sequence[str]) -> dict[str, MarkedUser]:
+        """Return what the last refresh made of users, by id."""
+        ...
+
+    async def belongings(self, user_id: str) -> list[Belonging]:
+        """Return where the last refresh put a user, most first."""
+        ...
+
+    def group_members(self, group_id: str, batch: int = 1000) -> AsyncIterator[list[str]]:
+        """Stream the users whom the last refresh put into a group more than into any other, in id order."""
         ...
 
     async def counts(self) -> Counts:

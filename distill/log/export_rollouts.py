@@ -26,6 +26,22 @@ def rollout_schema() -> Any:
             pa.field("confidence", real, False),
         ]
     )
+    side = pa.struct([pa.field(name, text, False) for name in ("cue", "instruction", "profile")])
+    judgement = pa.struct(
+        [
+            pa.field("fit", real, False),
+            *(pa.field(name, real, True) for name in ("expected", "said")),
+            pa.field("interval", pa.list_(real), True),
+            *(pa.field(name, pa.list_(real), False) for name in ("shares", "bare")),
+        ]
+    )
+    outcome = pa.struct(
+        [
+            *(pa.field(name, text, False) for name in ("event_id", "item_id")),
+            pa.field("chosen", pa.bool_(), False),
+            pa.field("rating", real, True),
+        ]
+    )
     counted = ("calls", "cached_calls", "prompt_tokens", "completion_tokens", "unpriced_calls")
     usage = pa.struct(
         [pa.field(name, whole, False) for name in counted]
@@ -44,6 +60,9 @@ def rollout_schema() -> Any:
         "profile_text": (text, False),
         "facets": (pa.list_(facet), False),
         "claims": (pa.list_(claim), False),
+        "sides": (pa.list_(side), True),
+        "judgement": (judgement, True),
+        "outcome": (outcome, True),
         "finish_reason": (text, False),
         "backend": (text, False),
         "model_rev": (text, False),

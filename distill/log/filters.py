@@ -34,7 +34,8 @@ Reason = Literal[
 - `pair`: it describes an item too
 - `finish_reason`: the model was cut off or refused
 - `incomplete`: prompt, completion or total reward is missing
-- `ungraded`: nothing was held back, so the reward says nothing about what the user did next
+- `ungraded`: nothing was held back and no outcome is known, so the reward says nothing about what the user
+  did next
 - `after_boundary`, `before_boundary`: on the wrong side of the boundary for its split
 - `duplicate`: the same completion as an earlier draft of its group
 - `not_rescored`: the wanted critic could not grade it again
@@ -72,7 +73,7 @@ def fault(rollout: Rollout, filters: Filters) -> Reason | None:
         return "finish_reason"
     if not rollout.messages or not rollout.completion.strip() or "total" not in rollout.rewards:
         return "incomplete"
-    return None if rollout.held else "ungraded"
+    return None if rollout.held or rollout.outcome else "ungraded"
 
 
 def first_of_each(drafts: Sequence[Rollout]) -> list[Rollout]:

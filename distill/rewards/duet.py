@@ -11,7 +11,7 @@ from ...agents.case import Case, one_line
 from ...records import Interaction, Record
 from ...tools.answer_shares import ALTERNATIVES, shares_of
 from ...tools.prompt import load_prompt
-from ...tools.rating_levels import FALLBACK_LEVELS, MOST_LEVELS, ShownScale
+from ...tools.rating_levels import shown_scale
 from ...tools.reward import FLOOR
 from .asking import ask_each, need_model
 from .reading import Reader, Reading
@@ -71,7 +71,7 @@ class Duet:
         ]
 
     def _terms(self, reading: Reading, guess: float | None) -> Terms:
-        scale, event = shown_scale(reading.case), _question(reading.case)
+        scale, event = shown_scale(reading.case.scale), _question(reading.case)
         assert scale is not None and event is not None and event.rating is not None, "asked about it before"
         if guess is None:
             return {}
@@ -79,7 +79,7 @@ class Duet:
         return {"rating": guess, "error": error, "total": 1.0 - error}
 
     async def _guess(self, reading: Reading) -> Answer[float]:
-        scale, event = shown_scale(reading.case), _question(reading.case)
+        scale, event = shown_scale(reading.case.scale), _question(reading.case)
         assert scale is not None and event is not None, "only exercises with a rating are asked about"
         item = reading.case.items.get(event.item_id or "")
         request = make_request(
@@ -108,22 +108,9 @@ class Duet:
         return Answer(float(expected), answer.usage)
 
 
-def shown_scale(case: Case) -> ShownScale | None:
-    """Return the scale of the store's ratings as the judge sees it; `None` if it has no two different ones.
-
-    Whole numbers that are at most eight apart keep their steps; any other scale is shown as 1 to 5.
-    """
-    scale = case.scale
-    if scale is None or scale.high <= scale.low:
-        return None
-    steps = scale.high - scale.low
-    whole = steps == round(steps) and round(steps) < MOST_LEVELS
-    return ShownScale(scale.low, scale.high, round(steps) + 1 if whole else FALLBACK_LEVELS)
-
-
 def _question(case: Case) -> Interaction | None:
     """Return the newest held-back event with a rating of an item."""
-    if shown_scale(case) is None:
+    if shown_scale(case.scale) is None:
         return None
     rated = (event for event in reversed(case.held) if event.rating is not None and event.item_id)
     return next(rated, None)

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ...tools.matrices import Matrix, sparse
 from ..dataset import FloatArray, IntArray
-from ..matrices import Matrix, sparse
 from ..metrics import CUTOFFS, measure
 from ..places import Places, place
 from ..ranking import BLOCK, Timed, Trial, run_system

@@ -33,7 +33,18 @@ compiles at first. RecTools runs in an environment of its own, because it needs 
 in a process of its own; each ratio is the median over neighbouring runs.
 """
 
-_EXPLANATIONS = {"core": _CORE, "eval": _EVAL}
+_GROUPS = """\
+The data is synthetic: invented users with vectors of {width} numbers around one centre for every {size} users, and
+{events} choices each among a fifth as many items, popular ones more often. Each step runs in a process of its own,
+and its peak of memory includes the data it works on. *Graph of users and items* normalises the sparse adjacency and
+passes vectors along it over {layers} layers; *graph of like users* finds {neighbours} approximate neighbours of
+everybody and keeps those that are mutual; *groups, all in all* finds these neighbours again, then seeds, groups by
+k-means, dissolves what is too small, makes one round between individuals and groups, and counts what members had.
+Growth is the power of the number of users that work grows with, in seconds of CPU of all threads together: 1 is
+linear, 2 quadratic.
+"""
+
+_EXPLANATIONS = {"core": _CORE, "eval": _EVAL, "groups": _GROUPS}
 
 
 def as_markdown(report: Report) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from ...agents.publish_profiles import INCOMPLETE
+from ...agents.colophon import INCOMPLETE
 from ...errors import LimnerError, ModelError
 from ...face import Limner
 from ...records import Interaction, Usage

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ...agents.publish_profiles import INCOMPLETE
+from ...agents.colophon import INCOMPLETE
 from ...models import Profile
 from ...records import Moment, Record
 from ..provenance import code_hash

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from ...agents.case import FULL, describe_event, one_line, polarity_of
-from ...agents.publish_profiles import INCOMPLETE
+from ...agents.colophon import INCOMPLETE
 from ...errors import EmptyHistoryError, ModelError, NoTextError, PriceUnknownError
 from ...models import Facet, Profile
 from ...records import Usage, content_hash

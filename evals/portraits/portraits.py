@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...agents.publish_profiles import INCOMPLETE
+from ...agents.colophon import INCOMPLETE
 from ...models import Profile
 from ...records import Usage, content_hash
 from ...settings import NO_MODEL, Settings
@@ -26,6 +26,9 @@ from .studio import Wanted, open_studio
 
 if TYPE_CHECKING:
     from ...tools.chat import ChatModel
+
+LOCK = "owner.lock"
+"""File that a process holds while it has a store open."""
 
 
 class Portraits:
@@ -116,7 +119,7 @@ class Portraits:
         missing = [entry for entry in dict.fromkeys(wanted) if entry not in self._drawn]
         if not missing:
             return
-        with _alone_in(self.folder, self._workspace):
+        with alone_in(self.folder, self._workspace):
             file = DrawnFile(self.folder)
             kept = file.read()
             started = datetime.now(UTC)
@@ -165,7 +168,7 @@ class Portraits:
             settings.chat.api_base,
             *([load_space(settings.critic.space).name] if settings.critic.space else []),
         )
-        return f"{past.card.name}-{painter.kind}-{_hash_of(past)[:8]}{way[:8]}".replace("/", "-")
+        return f"{past.card.name}-{painter.kind}-{hash_of(past)[:8]}{way[:8]}".replace("/", "-")
 
 
 def settings_of_store(settings: Settings, folder: Path, writer: str) -> Settings:
@@ -187,12 +190,12 @@ def settings_of_store(settings: Settings, folder: Path, writer: str) -> Settings
 
 
 @contextmanager
-def _alone_in(folder: Path, workspace: Workspace) -> Generator[None]:
+def alone_in(folder: Path, workspace: Workspace) -> Generator[None]:
     """Hold a store while no other process does: its index has one owner at a time."""
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "owner.lock")
+    lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=1)
     except Timeout:
@@ -223,7 +226,7 @@ def _text_of(profile: Profile | None) -> str:
     return "\n".join([profile.text, *profile.likes, *profile.dislikes, *facets])
 
 
-def _hash_of(past: Past) -> str:
+def hash_of(past: Past) -> str:
     """Return a hash of everything a portrait can rest on, but for the histories of the queries."""
     events = past.events
     columns = [column.tobytes() for column in (events.user, events.item, events.at)]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ...tools.chat import ChatModel
     from ...tools.completion_cache import CachedChat
 
+FILLED = "filled"
+"""File that marks a store with everything of the past in it."""
+
 _CHUNK = 10_000
 _EXTRACTIVE_AT_ONCE = 4
 _EMBEDDED_AT_ONCE = 2
@@ -158,7 +161,7 @@ async def _open_chat(
 
 async def fill_store(limner: Limner, past: Past, workspace: Workspace) -> None:
     """Bring catalogue and past into a store, once; an interrupted filling is done over."""
-    done = limner.settings.store / "filled"
+    done = limner.settings.store / FILLED
     if done.exists():
         return
     workspace.notice(

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from .canvas import Plot, inline
 from .markdown import INVALID, MEASURED, Table, tables, versions
-from .plots import Plot, inline, plots_of, reward_plots
+from .plots import plots_of, reward_plots
 from .report import Report, Section
 
 _MARK = re.compile(r"([,:=/+_-])(?=\w)")

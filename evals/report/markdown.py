@@ -1,18 +1,21 @@
 """A report as Markdown, and the tables that all renderers share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ..results import Cost, Row
-from .report import BILLED, Report, Section
+from .report import BILLED, PAIRED, Report, Section
 
 About = Literal["bill", "metrics", "weights", "buckets", "cost", "further", "probes", "data"]
 """What a table or a picture is about."""
 
-UNITS = ("a user", "a recommendation")
-"""What a bill is divided by, as the names of its metrics end."""
+UNITS: Mapping[str, tuple[str, ...]] = {
+    BILLED: ("a user", "a recommendation"),
+    PAIRED: ("per 1,000 pairs",),
+}
+"""What a bill is divided by, as the names of its metrics end, by suite."""
 
 MEASURED: tuple[About, ...] = ("metrics", "buckets", "further")
 """Tables whose cells are values with their interval and n."""
@@ -76,12 +79,14 @@ def cell(row: Row | None) -> str:
 
 def tables(section: Section) -> Iterator[Table]:
     """Return every table of a section, what matters most first, those without lines left out."""
-    billed = section.place.suite == BILLED
-    metrics = [name for name in section.metrics if not (billed and name.endswith(UNITS))]
+    suite = section.place.suite
+    metrics = [name for name in section.metrics if not name.endswith(UNITS.get(suite, ()))]
     shown, rest = metrics[:SHOWN], metrics[SHOWN:]
-    if billed:
-        yield _bill(section)
+    if suite == BILLED:
+        yield _bill(section, "What a user and a recommendation take")
     yield _metrics(section, "metrics", "Value, 95 % interval over users, and queries", shown)
+    if suite == PAIRED:
+        yield _bill(section, "What 1,000 ranked pairs take")
     if section.weights:
         yield _weights(section)
     if section.buckets:
@@ -95,8 +100,8 @@ def tables(section: Section) -> Iterator[Table]:
     yield _data(section)
 
 
-def _bill(section: Section) -> Table:
-    """Show what each system takes for a user and for a recommendation, beside what that buys."""
+def _bill(section: Section, caption: str) -> Table:
+    """Show what each system takes, beside what that buys."""
     taken = ("calls", "tokens", "seconds", "dollars")
     quality = section.metrics[0]
     lines = [
@@ -104,13 +109,18 @@ def _bill(section: Section) -> Table:
             name,
             unit,
             *(amount(row.value) if (row := section.row(name, f"{what} {unit}")) else "-" for what in taken),
-            number(found.value) if (found := section.row(name, quality)) else "-",
+            _quality(section.row(name, quality), whole=section.place.suite == PAIRED),
         ]
         for name in section.systems
-        for unit in UNITS
+        for unit in UNITS[section.place.suite]
     ]
     head = ["System", "For", "calls", "tokens", "seconds", "$", quality]
-    return Table("bill", "What a user and a recommendation take", head, lines)
+    return Table("bill", caption, head, lines)
+
+
+def _quality(row: Row | None, *, whole: bool) -> str:
+    """Return what is bought, with its interval where the bill is what the suite is about."""
+    return cell(row) if whole or row is None else number(row.value)
 
 
 def _weights(section: Section) -> Table:

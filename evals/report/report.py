@@ -28,11 +28,14 @@ LOWER_IS_BETTER = (
 """Such metrics, without their cut-off; or their first words."""
 
 
-SUITES = ("sequential", "transfer", "rating", "qa", "profile", "cost")
+SUITES = ("sequential", "transfer", "rating", "pairs", "qa", "profile", "cost")
 """Suites in the order of a report: what is predicted, what is answered, what portraits are like, what it took."""
 
 BILLED = "cost"
 """The suite whose headline is what a system takes."""
+
+PAIRED = "pairs"
+"""The suite that ranks few candidates: its metrics say so in their names, and stand in its own order."""
 
 
 class Place(NamedTuple):
@@ -81,6 +84,8 @@ class Section:
     def metrics(self) -> tuple[str, ...]:
         """Metrics over everybody, those of `HEADLINES` first."""
         names = dict.fromkeys(row.metric for row in self.rows if " | " not in row.metric)
+        if self.place.suite == PAIRED:
+            return tuple(names)
         return tuple(
             sorted(names, key=lambda name: HEADLINES.index(name) if name in HEADLINES else len(HEADLINES))
         )

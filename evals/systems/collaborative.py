@@ -12,10 +12,10 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from ...errors import MissingExtraError
 from ...records import Record
+from ...tools.matrices import Matrix, dense, sparse
+from ...tools.spans import owners
 from ..dataset import FloatArray, IntArray
-from ..matrices import Matrix, dense, sparse
 from ..options import named, read_options
-from ..spans import owners
 from ..splits import Past, Queries
 from ..system import System
 from ..workspace import Workspace

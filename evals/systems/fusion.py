@@ -1,33 +1,22 @@
 """Late fusion: a weighted sum of the z-scores of any systems, its weights fitted on validation users.
 
-Plain mixing of normalised signals beats aligning them (https://arxiv.org/abs/2604.22195). A part that earns nothing
-on users that did not choose its weight is dropped, so that noise costs nothing.
+How shares are found is in `tools.blending`. A part that earns nothing on users that did not choose its weight is
+dropped, so that noise costs nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import permutations
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, PositiveInt
 
 from ...records import Record, Usage
+from ...tools.blending import Weights, climb, earning_parts, weights_of_bucket, z_scores
 from ..dataset import FloatArray, IntArray
 from ..metrics import Values, measure
 from ..places import Places, place
-from ..spans import owners
 from ..splits import Answers, Past, Problem, Queries
 from ..system import Dependent, Doubtful, Keeping, Spending, System, Telling, Tunable
-
-Weights = NDArray[np.float64]
-"""Shares of the parts, shape `(parts,)`, together 1."""
-
-STEPS = (0.2, 0.1, 0.05)
-"""Shares moved from one part to another, coarse to fine."""
-
-SURE = 1.5
-"""Standard errors that a gain must exceed."""
 
 EDGES = (5, 10, 20)
 """Longest histories of the buckets but the last."""
@@ -63,6 +52,16 @@ class Fitting(NamedTuple):
 
     deep: float
     """As in the options."""
+
+    @property
+    def n_parts(self) -> int:
+        """How many parts there are."""
+        return len(self.parts)
+
+    @property
+    def n_queries(self) -> int:
+        """How many queries there are."""
+        return len(self.problem.queries)
 
     def take(self, rows: IntArray) -> "Fitting":
         """Keep some queries."""
@@ -191,10 +190,13 @@ class Fusion:
 
     def _score_block(self, queries: Queries, table: FloatArray) -> FloatArray:
         asked = [place for place in range(len(self.systems)) if table[:, place].any()] or [0]
-        scores = z_scores(self.systems[asked[0]].score(queries), queries) * table[:, asked[0], None]
-        for place_ in asked[1:]:
-            scores += z_scores(self.systems[place_].score(queries), queries) * table[:, place_, None]
+        scores = self._unit(asked[0], queries) * table[:, asked[0], None]
+        for part in asked[1:]:
+            scores += self._unit(part, queries) * table[:, part, None]
         return scores
+
+    def _unit(self, part: int, queries: Queries) -> FloatArray:
+        return z_scores(self.systems[part].score(queries), queries.history.item, queries.starts)
 
     def _fitting(self, problem: Problem) -> Fitting:
         first = problem.take(np.arange(1))
@@ -205,8 +207,8 @@ class Fusion:
         parts = np.empty((len(self.systems), len(rows), n_items), dtype=np.float32)
         for start in range(0, len(rows), BLOCK):
             block = some.queries.take(np.arange(start, min(start + BLOCK, len(rows))))
-            for number, system in enumerate(self.systems):
-                parts[number, start : start + BLOCK] = z_scores(system.score(block), block)
+            for number in range(len(self.systems)):
+                parts[number, start : start + BLOCK] = self._unit(number, block)
         return Fitting(parts, some, self.options.deep)
 
     def _bucket_of(self, queries: Queries) -> IntArray:
@@ -217,84 +219,6 @@ class Fusion:
             return ["all"]
         upto = [f"history up to {edge}" for edge in self._edges]
         return [*upto, f"history over {self._edges[-1]}"]
-
-
-def z_scores(scores: FloatArray, queries: Queries) -> FloatArray:
-    """Bring each query's scores to mean 0 and deviation 1 over the items outside its history, shape `(Q, N)`.
-
-    Equal scores become 0, and minus infinity becomes the lowest finite score of its row.
-    """
-    finite = np.isfinite(scores)
-    if not finite.all():
-        lowest = np.where(finite, scores, np.inf).min(axis=1, keepdims=True)
-        scores = np.where(finite, scores, np.where(np.isfinite(lowest), lowest, 0)).astype(np.float32)
-    new = np.ones(scores.shape, dtype=np.float32)
-    new[owners(queries.starts), queries.history.item] = 0
-    count = np.maximum(new.sum(axis=1, dtype=np.float64), 1)
-    mean = np.einsum("qi,qi->q", scores, new, dtype=np.float64) / count
-    centred = scores - mean[:, None].astype(np.float32)
-    deviation = np.sqrt(np.einsum("qi,qi,qi->q", centred, centred, new, dtype=np.float64) / count)
-    flat = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)
-    factor = np.where(flat, 0, 1 / np.where(flat, 1, deviation)).astype(np.float32)
-    unit: FloatArray = centred * factor[:, None]
-    return unit
-
-
-def climb(fitting: Fitting, parts: IntArray) -> Weights:
-    """Move shares between some parts as long as the mean value grows, from the best of even shares and one part."""
-    corners = np.eye(len(fitting.parts))[parts]
-    best, value = _best(fitting, [corners.mean(axis=0), *corners])
-    for step in STEPS:
-        moved = True
-        while moved:
-            moved = False
-            for giver, taker in permutations(parts.tolist(), 2):
-                share = min(step, best[giver])
-                if share <= 0:
-                    continue
-                trial = best.copy()
-                trial[giver] -= share
-                trial[taker] += share
-                if (found := float(fitting.value(trial).mean())) > value:
-                    best, value, moved = trial, found, True
-    return best
-
-
-def earning_parts(fitting: Fitting) -> IntArray:
-    """Return the parts that earn something on users that did not choose their weight.
-
-    Weights are fitted on each half of the users and tried on the other, with a part and without it. The part
-    that earns least goes if it earns less than `SURE` standard errors, until none does.
-    """
-    parts: IntArray = np.arange(len(fitting.parts))
-    one, two = fitting.halves()
-    if min(len(one.problem.queries), len(two.problem.queries)) == 0:
-        return parts
-    while len(parts) > 1:
-        fitted = ((climb(one, parts), two), (climb(two, parts), one))
-        full = np.concatenate([other.value(weights) for weights, other in fitted])
-        gains = [
-            _sure(
-                full
-                - np.concatenate([other.value(_without(part, weights, parts)) for weights, other in fitted])
-            )
-            for part in parts.tolist()
-        ]
-        if min(gains) > 0:
-            break
-        parts = parts[parts != parts[int(np.argmin(gains))]]
-    return parts
-
-
-def weights_of_bucket(fitting: Fitting, whole: Weights) -> Weights:
-    """Return a bucket's own weights where they surely earn more than those of all, tried as `earning_parts` does."""
-    parts = np.flatnonzero(whole)
-    one, two = fitting.halves()
-    if len(parts) < 2 or min(len(one.problem.queries), len(two.problem.queries)) == 0:
-        return whole
-    fitted = ((climb(one, parts), two), (climb(two, parts), one))
-    gains = np.concatenate([other.value(weights) - other.value(whole) for weights, other in fitted])
-    return climb(fitting, parts) if _sure(gains) > 0 else whole
 
 
 def _saved(places: Places) -> Values:
@@ -310,23 +234,3 @@ def _saved(places: Places) -> Values:
     answers = np.maximum(np.diff(places.starts), 1)
     saved: Values = 1 - np.bincount(places.query, weights=mean, minlength=len(places)) / answers / longest
     return saved
-
-
-def _best(fitting: Fitting, tried: Sequence[Weights]) -> tuple[Weights, float]:
-    values = [float(fitting.value(weights).mean()) for weights in tried]
-    place_ = int(np.argmax(values))
-    return tried[place_], values[place_]
-
-
-def _without(part: int, weights: Weights, parts: IntArray) -> Weights:
-    """Take a part's share away; even shares of the others if it had everything."""
-    rest = np.where(np.arange(len(weights)) == part, 0, weights)
-    if rest.sum() <= 0:
-        rest = np.isin(np.arange(len(weights)), parts[parts != part]).astype(np.float64)
-    shares: Weights = rest / rest.sum()
-    return shares
-
-
-def _sure(gains: Values) -> float:
-    """Return the mean of paired gains less `SURE` standard errors."""
-    return float(gains.mean() - SURE * gains.std() / np.sqrt(len(gains)))

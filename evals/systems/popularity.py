@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import NonNegativeFloat
 
 from ...records import Record
+from ...tools.matrices import add_up, dense
 from ..dataset import FloatArray
-from ..matrices import add_up, dense
 from ..options import NoOptions, named, read_options
 from ..splits import Past, Queries
 from ..system import System

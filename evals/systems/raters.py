@@ -1,6 +1,7 @@
 """Raters: means, a damped bias model, and a chat model that reads a portrait, a history or nothing.
 
-As specs: `mean`, `user-mean`, `item-mean`, `bias:item=25,user=10`, `judge:given=profile,writer=extractive`.
+As specs: `mean`, `user-mean`, `item-mean`, `bias:item=25,user=10`, `mf:factors=16`,
+`judge:given=profile,writer=extractive`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from ...errors import SettingsError
 from ...records import Record, Usage
 from ...settings import NO_MODEL
 from ...tools.rating_levels import ShownScale
+from ...tools.spans import owners
 from ...tools.waiting import wait_for
 from ..dataset import Events, FloatArray, IntArray
 from ..options import NoOptions, named, read_options
@@ -23,12 +25,11 @@ from ..questions.conditions import Condition, contexts_for, writer_of
 from ..questions.describe_history import RECENT
 from ..questions.next_item import describe_items
 from ..questions.rating_questions import Guesses, guess_ratings, scale_of
-from ..spans import owners
+from ..rating_metrics import MIDDLE, mean_of
 from ..splits import Past, Queries
 from ..system import Rater
 from ..workspace import Workspace
-
-_MIDDLE = 3.0
+from .factors import FactorOptions, Factors
 
 
 class GlobalMean:
@@ -160,7 +161,7 @@ class Judge:
             self.name, options.given, options.last, writer_of(options.writer, workspace)
         )
         self._past: Past | None = None
-        self._mean = _MIDDLE
+        self._mean = MIDDLE
         self._scale: ShownScale | None = None
 
     def fit(self, past: Past) -> None:
@@ -206,6 +207,9 @@ PLAIN: Mapping[str, Callable[[], Rater]] = {
 }
 """Raters without anything to set."""
 
+WITH_OPTIONS = ("bias", "mf", "judge")
+"""Raters with options."""
+
 
 def make_rater(name: str, options: Mapping[str, str], workspace: Workspace) -> Rater:
     """Return a rater by its name.
@@ -217,23 +221,14 @@ def make_rater(name: str, options: Mapping[str, str], workspace: Workspace) -> R
         return Judge(read_options(JudgeOptions, name, options), workspace)
     if name == "bias":
         return Bias(read_options(BiasOptions, name, options))
+    if name == "mf":
+        return Factors(read_options(FactorOptions, name, options))
     if name not in PLAIN:
         raise SettingsError(
-            "--system", f"{name!r} is no rater; the raters are {', '.join((*PLAIN, 'bias', 'judge'))}"
+            "--system", f"{name!r} is no rater; the raters are {', '.join((*PLAIN, *WITH_OPTIONS))}"
         )
     read_options(NoOptions, name, options)
     return PLAIN[name]()
-
-
-def mean_of(ratings: FloatArray) -> float:
-    """Return the mean of what was rated; the middle of five stars where nothing was.
-
-    Examples:
-        >>> mean_of(np.array([1.0, np.nan, 4.0], dtype=np.float32))
-        2.5
-    """
-    given = ratings[~np.isnan(ratings)]
-    return float(given.mean(dtype=np.float64)) if len(given) else _MIDDLE
 
 
 def _by_item(events: Events, n_items: int, above: float) -> tuple[FloatArray, IntArray]:

@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cards import ItemCard
-    from .communities import Group
+    from .cards import CardOutcome, ItemCard
+    from .communities import Community, Group, RefreshReport
     from .errors import (
         BadRowError,
         BudgetExceededError,
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
         ModelError,
         ModelOutputError,
         ModelUnavailableError,
+        NoGroupsError,
         NoTextError,
         PriceUnknownError,
         SettingsError,
         StoreError,
+        TooFewUsersError,
         UnknownFormatError,
         UnknownItemError,
         UnknownUserError,
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
     from .face import Limner
     from .models import Claim, Critique, Cue, Facet, Profile, Receipt, Rollout
     from .outcome import Outcome
-    from .pairings import Pair
+    from .pairings import Pair, RankedItem, Ranking
+    from .recommendations import Filters, Recommendation, RecommendationOutcome, Recommendations
     from .records import Interaction, Item, Usage
     from .settings import Settings, load_settings
     from .sync import LimnerSync
@@ -44,8 +47,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "cards": ["ItemCard"],
-    "communities": ["Group"],
+    "cards": ["CardOutcome", "ItemCard"],
+    "communities": ["Community", "Group", "RefreshReport"],
     "errors": [
         "BadRowError",
         "BudgetExceededError",
@@ -58,10 +61,12 @@ _HOMES = {
         "ModelError",
         "ModelOutputError",
         "ModelUnavailableError",
+        "NoGroupsError",
         "NoTextError",
         "PriceUnknownError",
         "SettingsError",
         "StoreError",
+        "TooFewUsersError",
         "UnknownFormatError",
         "UnknownItemError",
         "UnknownUserError",
@@ -80,7 +85,8 @@ _HOMES = {
         "Rollout",
     ],
     "outcome": ["Outcome"],
-    "pairings": ["Pair"],
+    "pairings": ["Pair", "RankedItem", "Ranking"],
+    "recommendations": ["Filters", "Recommendation", "RecommendationOutcome", "Recommendations"],
     "records": ["Interaction", "Item", "Usage"],
     "settings": ["Settings", "load_settings"],
     "sync": ["LimnerSync"],
@@ -92,13 +98,16 @@ __all__ = (
     "BadRowError",
     "Budget",
     "BudgetExceededError",
+    "CardOutcome",
     "ChecksumError",
     "Claim",
+    "Community",
     "Critique",
     "Cue",
     "EmptyHistoryError",
     "EncoderChangedError",
     "Facet",
+    "Filters",
     "Group",
     "InputError",
     "Interaction",
@@ -111,16 +120,24 @@ __all__ = (
     "ModelError",
     "ModelOutputError",
     "ModelUnavailableError",
+    "NoGroupsError",
     "NoTextError",
     "Outcome",
     "Pair",
     "PriceUnknownError",
     "Profile",
+    "RankedItem",
+    "Ranking",
     "Receipt",
+    "Recommendation",
+    "RecommendationOutcome",
+    "Recommendations",
+    "RefreshReport",
     "Rollout",
     "Settings",
     "SettingsError",
     "StoreError",
+    "TooFewUsersError",
     "UnknownFormatError",
     "UnknownItemError",
     "UnknownUserError",

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .commands import bench, data, demo, distill, doctor, drawing, evals, models
+from .commands import bench, cards, data, demo, distill, doctor, drawing, evals, groups, models, rank, recommend
 from .commands.common import JsonOption, StoreOption, fail, shared
 from .errors import LimnerError
 
@@ -42,7 +42,13 @@ app.command("demo")(demo.demo)
 app.command("import")(data.import_data)
 app.command("profile")(drawing.profile)
 app.command("pair")(drawing.pair)
+app.command("rank")(rank.rank)
+app.command("recommend")(recommend.recommend)
 app.command("show")(drawing.show)
+app.command("refresh")(groups.refresh)
+app.command("group")(groups.group)
+app.command("groups")(groups.groups)
+app.command("cards")(cards.cards)
 app.add_typer(data.export_app, name="export")
 app.add_typer(models.app, name="models")
 app.command("reindex")(data.reindex)

@@ -13,6 +13,9 @@
     │   ├── EmptySplitError       nothing left to train on
     │   └── ExamChangedError      nothing left to grade alike with
     │   ├── TooFewLessonsError    nobody to learn a space from
+    │   ├── TooFewUsersError      nobody to group
+    │   ├── NoGroupsError         no refresh yet
+    │   ├── TooFewExamplesError   nobody to learn a scorer of pairs from
     ├── ModelError            a language model or encoder
     │   ├── ModelUnavailableError
     │   ├── ModelOutputError
@@ -27,6 +30,9 @@
     ├── SpaceError            a space taught on an encoder
     │   ├── SpaceFileError        a file that holds none
     │   └── WrongSpaceError       a space of another encoder
+    ├── ScorerError           a scorer of pairs
+    │   ├── ScorerFileError       a file that holds none
+    │   └── WrongScorerError      a scorer of another encoder
     ├── LeakError             the future in what a system may see
     ├── SystemFailedError     a system under test raised
     └── MissingExtraError     an optional dependency
@@ -207,6 +213,51 @@ class TooFewLessonsError(InputError):
             f"{self.users} users have two or more interactions in the past, {self.needed} are needed to teach "
             "a space; use more data, or a space taught on other data"
         )
+
+
+class TooFewExamplesError(InputError):
+    """Too few users with a known outcome to teach a scorer and hold somebody back to see how good it is."""
+
+    code = "too_few_examples"
+
+    def __init__(self, users: int, needed: int) -> None:
+        self.users, self.needed = users, needed
+        super().__init__(users, needed)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.users} users have a pair with a known outcome, {self.needed} are needed to teach a scorer; "
+            "raise `--users`, or log more passes with `limner distill pairs`"
+        )
+
+
+class TooFewUsersError(InputError):
+    """Fewer users than one group must have."""
+
+    code = "too_few_users"
+
+    def __init__(self, users: int, needed: int) -> None:
+        self.users, self.needed = users, needed
+        super().__init__(users, needed)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.users} users have items that can be compared, {self.needed} are needed for a group; record or "
+            "import more, import the item file, or lower `groups.minimum`"
+        )
+
+
+class NoGroupsError(InputError):
+    """No refresh has found groups yet, or none for a moment at or before `as_of`."""
+
+    code = "no_groups"
+
+    def __init__(self, as_of: str, reason: str = "no refresh has found groups") -> None:
+        self.as_of, self.reason = as_of, reason
+        super().__init__(as_of, reason)
+
+    def __str__(self) -> str:
+        return f"{self.reason} at or before {self.as_of}; run `limner refresh`, with `--as-of` for an earlier moment"
 
 
 class ModelError(LimnerError):
@@ -392,6 +443,41 @@ class WrongSpaceError(SpaceError):
         return (
             f"{self.space} was taught on encoder {self.taught!r}, but {self.configured!r} is configured; "
             "use that encoder, or teach a space with `limner distill embed`"
+        )
+
+
+class ScorerError(LimnerError):
+    """A taught scorer of pairs cannot be used."""
+
+    code = "scorer"
+
+
+class ScorerFileError(ScorerError):
+    """There is no such file, or it holds no scorer."""
+
+    code = "scorer_file"
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}; give a file written by `limner distill scorer`"
+
+
+class WrongScorerError(ScorerError):
+    """A scorer was taught on vectors of another encoder or space than those it is to be used with."""
+
+    code = "scorer_encoder"
+
+    def __init__(self, scorer: str, taught: str, configured: str) -> None:
+        self.scorer, self.taught, self.configured = scorer, taught, configured
+        super().__init__(scorer, taught, configured)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.scorer} was taught on encoder {self.taught!r}, but {self.configured!r} is configured; "
+            "use that encoder, or teach a scorer with `limner distill scorer`"
         )
 
 

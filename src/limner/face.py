@@ -14,25 +14,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .card_verbs import CardVerbs
 from .errors import LimnerError
+from .group_verbs import GroupVerbs
 from .models import Profile, Rollout
 from .opened import Progress
 from .outcome import Outcome
 from .pair_verbs import PairVerbs
+from .recommend_verbs import RecommendVerbs
 from .records import Interaction, Item
 from .rows import read_event, read_item
-from .settings import NO_MODEL
 from .streaming import bounded
 
 if TYPE_CHECKING:
     from .agents.estimate import Estimate
     from .tools.budget import Budget
     from .tools.import_report import ImportReport
-    from .tools.prices import Price
     from .tools.store import Counts, Recorded
 
 
-class Limner(PairVerbs):
+class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs):
     """Readable portraits of users, drawn from what they did.
 
     Use it as a context manager:
@@ -155,14 +156,6 @@ class Limner(PairVerbs):
             as_of=as_of or self._now(),
             price=await asyncio.to_thread(self._price),
         )
-
-    def _price(self) -> "Price | None":
-        from .tools.backends import load_litellm, resolve_backends
-
-        if self._given_chat or self.settings.model == NO_MODEL:
-            return None
-        settings = self.settings
-        return resolve_backends(load_litellm(), settings.model, settings.chat, settings.models_dir)[0].price
 
     async def stored_profile(self, user_id: str, *, version: int | None = None) -> Profile | None:
         """Return a published portrait as it is, without drawing; the newest if no version is given."""

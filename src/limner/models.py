@@ -1,12 +1,11 @@
 """The words of Limner as data: what is noted, drawn, criticised and logged."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from .records import Identifier, Kind, Message, Moment, Polarity, Record, Usage
-
-ProfileSource = Literal["model", "extractive"]
+from .pairings import Judgement, PairOutcome, PairSide
+from .records import Identifier, Kind, Message, Moment, Polarity, ProfileSource, Record, Usage
 
 
 class Cue(Record):
@@ -213,6 +212,15 @@ class Rollout(Record):
 
     claims: tuple[Claim, ...] = ()
     """The same sentences with their evidence."""
+
+    sides: tuple[PairSide, PairSide] | None = None
+    """Of a pair, the user's and the item's three spans as the model wrote them; absent for a profile."""
+
+    judgement: Judgement | None = None
+    """What the judge read out of a pair's two profiles; absent if it was not asked."""
+
+    outcome: PairOutcome | None = None
+    """What the user did, where a pair was written to learn from; no draft, judge or choice has seen it."""
 
     finish_reason: str
     """As the backend gives it; `none` for the extractive floor."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
-from .settings import EMBEDDED, Settings, load_settings
+from .settings import EMBEDDED, NO_MODEL, Settings, load_settings
 
 if TYPE_CHECKING:
     from .agents.drawing import Drawing
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .tools.budget import Budget
     from .tools.chat import ChatModel
     from .tools.clock import Clock
+    from .tools.prices import Price
 
 _EMBEDDED_AT_ONCE = 2
 _ITEMS_PER_BATCH = 500
@@ -120,6 +121,14 @@ class Opened:
         if self._opened is None:
             raise RuntimeError("Limner is not open; use `async with Limner() as limner:`")
         return self._opened
+
+    def _price(self) -> "Price | None":
+        from .tools.backends import load_litellm, resolve_backends
+
+        if self._given_chat or self.settings.model == NO_MODEL:
+            return None
+        settings = self.settings
+        return resolve_backends(load_litellm(), settings.model, settings.chat, settings.models_dir)[0].price
 
     def _at_once(self) -> int:
         return (

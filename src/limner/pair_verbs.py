@@ -26,13 +26,25 @@ class PairVerbs(Opened):
         as_of: datetime | None = None,
         budget: "Budget | None" = None,
     ) -> Pair:
-        """Write a user profile and an item profile for each other.
+        """Write a user profile and an item profile for each other, and say how well the two fit and why.
+
+        Args:
+            user_id: The user.
+            item_id: The item.
+            as_of: Nothing at or after this moment is used; the present if absent.
+            budget: Limits shared with other calls; `settings.budget` for this call alone if absent.
+
+        Returns:
+            Both profiles, the expected rating with its interval, reasons with evidence on both sides, one sentence
+            to say aloud, and what it cost. A pair that is up to date is returned as it is.
 
         Raises:
             UnknownUserError: The user was never recorded.
             UnknownItemError: The item is not in the catalogue.
             EmptyHistoryError: Nothing was recorded before `as_of`.
             NoTextError: One side has no text.
+            BudgetExceededError: The calls or tokens left are fewer than one pass needs. All of these are raised
+                before a model is asked.
         """
         drawing = await self.prepare()
         return await drawing.pair(

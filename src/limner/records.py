@@ -15,6 +15,8 @@ Kind = Literal["view", "click", "purchase", "rating", "review", "message"]
 
 Polarity = Literal["like", "dislike", "neutral"]
 
+ProfileSource = Literal["model", "extractive"]
+
 
 def _as_utc(moment: datetime) -> datetime:
     """Read a naive datetime as UTC and convert an aware one, so that moments compare."""

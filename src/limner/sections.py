@@ -172,6 +172,40 @@ class RewardWeights(Section):
     leak: NonNegativeFloat = 1.0
     """Whether a leaked target or rating sends the total to the floor (0 or 1)."""
 
+    # Out of `repr`, which names what portraits rest on: of pairs, `agents.fingerprint` counts them by itself.
+    rating: NonNegativeFloat = Field(default=1.0, repr=False)
+    """Pairs only: a judge who reads the two profiles predicts the rating. One short call a pair, and one a draft
+    where the outcome is known, which alone makes it a reward; 0 asks no judge."""
+
+    pair_rank: NonNegativeFloat = Field(default=1.0, repr=False)
+    """Pairs with a known outcome only: NDCG of the chosen item among negatives by the user's profile."""
+
+
+class CardSettings(Section):
+    """How items are described by cards."""
+
+    per_call: PositiveInt = 8
+    """Items described in one call; an item that an answer misses is asked for again alone."""
+
+    form: Literal["batched", "chain"] = "batched"
+    """`batched`: one completion reasons about several items; `chain`: three calls an item, one after the other
+    (who would like it, who would not, the feature), to compare with."""
+
+    reviews: NonNegativeInt = 6
+    """Reviews shown of an item at most, the newest; half of the places go to disliking ones first."""
+
+    share: bool = True
+    """Whether near-duplicate items share a card."""
+
+    alike: float = Field(default=0.93, ge=-1.0, le=1.0)
+    """Cosine of the publisher's texts from which two items may be near-duplicates."""
+
+    title_words: float = Field(default=0.8, ge=0.0, le=1.0)
+    """Share of the words of two titles that near-duplicates have in common, at least."""
+
+    temperature: NonNegativeFloat = 0.3
+    """Sampling temperature."""
+
 
 class PairingSettings(Section):
     """How a user and an item are described for each other."""
@@ -185,9 +219,77 @@ class PairingSettings(Section):
     paired: bool = True
     """Each side is written for the other; off to write both without seeing the other."""
 
+    calibrated: bool = True
+    """The judge's rating is set against what it says of blank profiles and starts from the damped mean of user and
+    item; off for the judge's bare word."""
+
     per_call: PositiveInt = 4
     """Items described for one user in one call when many are ranked."""
+
+    judge_ranked: bool = False
+    """Whether a judge reads each pair that a ranking writes in a batch; one short call a pair. Without it a pair is
+    measured by the cosine of its two profiles."""
 
     # Out of `repr`, which names what results rest on: a scorer counts by its content, not by its place.
     scorer: Path | None = Field(default=None, repr=False)
     """File of `limner distill scorer` that scores pairs nobody wrote; absent for the untaught one."""
+
+
+class GroupSettings(Section):
+    """How like-minded users are grouped, and what of it is told."""
+
+    size: PositiveInt = 20
+    """Members of a group, about, at most a third of the users; larger for segments that a person reads, smaller
+    for scoring."""
+
+    minimum: int = Field(default=5, ge=2)
+    """Fewest members of a group, and fewest who must share whatever is told about one."""
+
+    neighbours: PositiveInt = 32
+    """Users compared with each user."""
+
+    mutual: bool = True
+    """Whether two users are alike only if each is among the other's neighbours."""
+
+    layers: NonNegativeInt = 0
+    """How far vectors travel along the graph of users and items before groups are found."""
+
+    rounds: NonNegativeInt | None = None
+    """Rounds in which individuals and groups refine each other; absent for as many as gain something."""
+
+    blend: float = Field(default=0.3, gt=0.0, lt=1.0)
+    """Share of the groups in a vector that a round drew towards them."""
+
+    regroup: float = Field(default=0.1, ge=0.0, le=1.0)
+    """Share of users who may change before groups are found anew instead of moved."""
+
+    portraits: bool = False
+    """Whether a refresh draws the portraits of changed users first, which then speak in vectors and words."""
+
+
+class RecommendSettings(Section):
+    """How the next items are recommended."""
+
+    held_back: PositiveInt = 5000
+    """Users at most whose last choice is held back to fit the weights of the signals."""
+
+    stale: NonNegativeFloat = 0.0
+    """Share of choices that may be missing from the index before it is built anew; it never holds later ones."""
+
+    pool: PositiveInt = 100
+    """Items at most that are looked at for diversity."""
+
+    reasons: PositiveInt = 3
+    """Reasons an item at most."""
+
+    drafts: PositiveInt = 3
+    """Descriptions of the next item that a model writes."""
+
+    words: PositiveInt = 12
+    """Words of such a description at most."""
+
+    generated: NonNegativeFloat = 0.3
+    """Weight of what a model wrote, in deviations of the fused scores; not fitted."""
+
+    reranked: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Share of the pairs' order where the first items are ranked again by pairs."""

@@ -28,10 +28,13 @@ from .errors import SettingsError
 from .faults import first_fault
 from .sections import (
     BudgetSettings,
+    CardSettings,
     ChatSettings,
     CriticSettings,
     DraftingSettings,
+    GroupSettings,
     PairingSettings,
+    RecommendSettings,
     RewardWeights,
     Section,
 )
@@ -103,6 +106,15 @@ class Settings(BaseSettings):
 
     pairing: PairingSettings = PairingSettings()
     """How a user and an item are described for each other."""
+
+    cards: CardSettings = CardSettings()
+    """How items are described by cards."""
+
+    groups: GroupSettings = GroupSettings()
+    """How like-minded users are grouped, and what of it is told."""
+
+    recommend: RecommendSettings = RecommendSettings()
+    """How the next items are recommended."""
 
     @classmethod
     def settings_customise_sources(

@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from .cards import CardOutcome
+from .communities import Community, Group, RefreshReport
 from .face import Limner
+from .group_verbs import RefreshProgress
 from .models import Profile, Rollout
 from .opened import Progress
 from .outcome import Outcome
-from .pairings import Pair
+from .pairings import Pair, Ranking, RankMode
+from .recommendations import Filters, RecommendationOutcome, Recommendations
 from .records import Interaction, Item
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .agents.card_estimate import CardEstimate
     from .agents.estimate import Estimate
+    from .agents.rank_estimate import RankEstimate
     from .tools.budget import Budget
     from .tools.chat import ChatModel
     from .tools.clock import Clock
@@ -139,6 +145,68 @@ class LimnerSync:
         """See `Limner.pairs`."""
         return self._iterate(self._limner.pairs(pairs, as_of=as_of, budget=budget, at_once=at_once))
 
+    def cards(
+        self,
+        item_ids: Iterable[str] | None = None,
+        *,
+        as_of: datetime | None = None,
+        budget: "Budget | None" = None,
+        at_once: int | None = None,
+    ) -> Iterator[CardOutcome]:
+        """See `Limner.cards`."""
+        return self._iterate(self._limner.cards(item_ids, as_of=as_of, budget=budget, at_once=at_once))
+
+    def estimate_cards(
+        self, item_ids: Iterable[str] | None = None, *, as_of: datetime | None = None
+    ) -> "CardEstimate":
+        """See `Limner.estimate_cards`."""
+        return self._call(lambda: self._limner.estimate_cards(item_ids, as_of=as_of))
+
+    def rank(
+        self,
+        user_id: str,
+        items: Sequence[str],
+        *,
+        as_of: datetime | None = None,
+        budget: "Budget | None" = None,
+        top: int | None = None,
+        mode: RankMode | None = None,
+    ) -> Ranking:
+        """See `Limner.rank`."""
+        return self._call(
+            lambda: self._limner.rank(user_id, items, as_of=as_of, budget=budget, top=top, mode=mode)
+        )
+
+    def rank_stream(
+        self,
+        user_id: str,
+        items: Sequence[str],
+        *,
+        as_of: datetime | None = None,
+        budget: "Budget | None" = None,
+        top: int | None = None,
+        mode: RankMode | None = None,
+    ) -> Iterator[Ranking]:
+        """See `Limner.rank_stream`."""
+        return self._iterate(
+            self._limner.rank_stream(user_id, items, as_of=as_of, budget=budget, top=top, mode=mode)
+        )
+
+    def estimate_rank(
+        self,
+        user_id: str,
+        items: Sequence[str],
+        *,
+        as_of: datetime | None = None,
+        budget: "Budget | None" = None,
+        top: int | None = None,
+        mode: RankMode | None = None,
+    ) -> "RankEstimate":
+        """See `Limner.estimate_rank`."""
+        return self._call(
+            lambda: self._limner.estimate_rank(user_id, items, as_of=as_of, budget=budget, top=top, mode=mode)
+        )
+
     def estimate(self, user_ids: Sequence[str] | None = None, *, as_of: datetime | None = None) -> "Estimate":
         """See `Limner.estimate`."""
         return self._call(lambda: self._limner.estimate(user_ids, as_of=as_of))
@@ -167,6 +235,40 @@ class LimnerSync:
         """See `Limner.rollouts`."""
         return self._iterate(self._limner.rollouts())
 
+    def group(self, user_id: str, *, as_of: datetime | None = None) -> Group:
+        """See `Limner.group`."""
+        return self._call(lambda: self._limner.group(user_id, as_of=as_of))
+
+    def groups(self, *, as_of: datetime | None = None) -> Iterator[Community]:
+        """See `Limner.groups`."""
+        return self._iterate(self._limner.groups(as_of=as_of))
+
+    def group_members(self, group_id: str) -> Iterator[str]:
+        """See `Limner.group_members`."""
+        return self._iterate(self._limner.group_members(group_id))
+
+    def refresh(
+        self,
+        *,
+        as_of: datetime | None = None,
+        dry_run: bool = False,
+        full: bool = False,
+        budget: "Budget | None" = None,
+        at_once: int | None = None,
+        progress: RefreshProgress | None = None,
+    ) -> RefreshReport:
+        """See `Limner.refresh`."""
+        return self._call(
+            lambda: self._limner.refresh(
+                as_of=as_of,
+                dry_run=dry_run,
+                full=full,
+                budget=budget,
+                at_once=at_once,
+                progress=progress,
+            )
+        )
+
     def export_rollouts(self, path: Path) -> int:
         """See `Limner.export_rollouts`."""
         return self._call(lambda: self._limner.export_rollouts(path))
@@ -174,6 +276,66 @@ class LimnerSync:
     def reindex(self, progress: Progress | None = None) -> int:
         """See `Limner.reindex`."""
         return self._call(lambda: self._limner.reindex(progress))
+
+    def recommend(
+        self,
+        user_id: str,
+        *,
+        k: int = 10,
+        as_of: datetime | None = None,
+        filters: Filters | None = None,
+        diversity: float = 0.0,
+        explain: bool = True,
+        rerank: int | None = None,
+        generate: bool = False,
+        outcome: str | None = None,
+        budget: "Budget | None" = None,
+    ) -> Recommendations:
+        """See `Limner.recommend`."""
+        return self._call(
+            lambda: self._limner.recommend(
+                user_id,
+                k=k,
+                as_of=as_of,
+                filters=filters,
+                diversity=diversity,
+                explain=explain,
+                rerank=rerank,
+                generate=generate,
+                outcome=outcome,
+                budget=budget,
+            )
+        )
+
+    def recommend_many(
+        self,
+        user_ids: Iterable[str] | None = None,
+        *,
+        k: int = 10,
+        as_of: datetime | None = None,
+        filters: Filters | None = None,
+        diversity: float = 0.0,
+        explain: bool = False,
+        rerank: int | None = None,
+        generate: bool = False,
+        budget: "Budget | None" = None,
+        at_once: int | None = None,
+    ) -> Iterator[RecommendationOutcome]:
+        """See `Limner.recommend_many`."""
+        return self._iterate(
+            self._limner.recommend_many(
+                user_ids,
+                k=k,
+                as_of=as_of,
+                filters=filters,
+                diversity=diversity,
+                explain=explain,
+                rerank=rerank,
+                generate=generate,
+                budget=budget,
+                at_once=at_once,
+            )
+        )
 
     def new_budget(self) -> "Budget":
         """See `Limner.new_budget`."""

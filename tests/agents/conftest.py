@@ -208,6 +208,8 @@ def _paint(request: ChatRequest) -> Scripted:
     rng = random.Random(request.seed)
     if request.purpose == "choose_next":
         return "A"
+    if request.purpose == "judge_pair":
+        return "4"
     if request.purpose == "extract_cues":
         return {
             "cues": [

@@ -69,6 +69,8 @@ def babbling(seed: int) -> Callable[[ChatRequest], Scripted]:
     rng = random.Random(seed)
 
     def answer(request: ChatRequest) -> Scripted:
+        if request.purpose == "judge_pair":
+            return str(rng.randint(0, 9))
         assert request.json_schema is not None
         written: Mapping[str, Any] = answer_by(request.json_schema, rng)
         return written

@@ -222,3 +222,56 @@ async def test_held_back_fans_of_an_item_grade_its_side(
     pair = await drawing.pair("ada", "plain-0", as_of=later, budget=Budget())
 
     assert 0.0 < pair.reward_terms["item_rank"] <= 1.0  # dan, the last of three, is held back
+
+
+PLANTED = {
+    "rating": "Would give it 4.5 out of 5.",
+    "title": "Owns the Complete Dinghies Handbook.",
+    "verdict": "Will probably love it.",
+    "kind refusal": "It is not for this person.",
+}
+
+
+@pytest.mark.parametrize("side", ["user_profile", "item_profile", "user_cue", "item_instruction"])
+@pytest.mark.parametrize("planted", PLANTED)
+async def test_what_smuggles_the_answer_scores_the_floor_wherever_it_stands(
+    open_drawing: Open, later: datetime, side: str, planted: str
+) -> None:
+    honest = {"user_profile": "Enjoys gardening with roses.", "item_profile": "Suits lovers of dinghies."}
+    smuggled = spans(**{**honest, side: f"{honest.get(side, 'roses.')} {PLANTED[planted]}"})
+    drawing = await open_drawing(ScriptedChat(smuggled), drafting={"rounds": 0, "drafts": 1})
+
+    pair = await drawing.pair("ada", "sailing-0", as_of=later, budget=Budget())
+
+    [draft] = [rollout for rollout in await log_of(drawing) if rollout.round == 0]
+    assert (draft.rewards["leak"], draft.rewards["total"]) == (1.0, -1.0)
+    assert PLANTED[planted] not in f"{pair.user} {pair.item}"
+
+
+async def test_words_of_praise_in_reviews_name_no_interest(
+    open_drawing: Open, events: list[Interaction], later: datetime
+) -> None:
+    praised = [
+        event.model_copy(update={"text": "Perfect, five stars, highly recommended, perfect love."})
+        for event in events
+    ]
+    drawing = await open_drawing(None, events=praised)
+
+    pair = await drawing.pair("ada", "sailing-0", as_of=later, budget=Budget())
+
+    written = f"{pair.user} {pair.item} {pair.because}".casefold()
+    assert not any(word in written for word in ("perfect", "stars", "love ", "recommended,"))
+    assert pair.reward_terms["leak"] == 0.0
+
+
+@pytest.mark.parametrize("style", ["free", "lexicon"])
+async def test_an_item_with_little_but_a_title_is_told_without_spelling_it(
+    open_drawing: Open, items: list[Item], later: datetime, style: str
+) -> None:
+    bare = Item(item_id="bare", title="Maple Syrup", categories=("lamps",))
+    drawing = await open_drawing(None, items=[*items, bare], style=style)
+
+    pair = await drawing.pair("ada", "bare", as_of=later, budget=Budget())
+
+    assert pair.reward_terms["leak"] == 0.0
+    assert ("maple" in pair.item.profile) != ("syrup" in pair.item.profile)

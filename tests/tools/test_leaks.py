@@ -1,10 +1,14 @@
 """What a draft must not spell, in sentences that do and that do not."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.tools.leaks import leak_penalty
+from limner.tools.verdicts import is_praise
 
 LEAKS = [
     "Would give it 4.5 out of 5.",
@@ -125,3 +129,86 @@ def test_a_title_inside_a_longer_word_is_no_leak() -> None:
 )
 def test_any_text_leaks_or_does_not(text: str, titles: list[str], known: str) -> None:
     assert leak_penalty(text, titles, known) in (0.0, 1.0)
+
+
+VERDICTS = [
+    "Will love it.",
+    "This person will probably love this one.",
+    "She'll adore it",
+    "He won’t like this.",  # noqa: RUF001  # as typed
+    "Not for this person.",
+    "It is not really for her.",
+    "A perfect match!",
+    "Highly recommended.",
+    "I would recommend it to them.",
+    "A great fit for them.",
+    "Should buy this.",
+    "Would rate it highly.",
+    "Wird es lieben.",
+    "Sehr empfehlenswert.",
+    "Nichts für diese Person.",
+    "Il va adorer ce film.",
+    "Elle l'adorera.",
+    "Pas pour cette personne.",
+    "Le encantará.",
+    "Muy recomendable.",
+    "Lo amerà.",
+    "Altamente consigliato.",
+    "Vai adorar isto.",
+    "Não é para esta pessoa.",
+    "Een echte aanrader.",
+    "Zal het geweldig vinden.",
+]
+
+
+@pytest.mark.parametrize("text", VERDICTS)
+def test_a_verdict_is_a_leak_in_a_pair_in_several_languages(text: str) -> None:
+    assert leak_penalty(text, [], "", verdicts=True) == 1.0
+    assert leak_penalty(text.upper(), [], "", verdicts=True) == 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Loves jazz.",
+        "Enjoys dresses with a perfect fit.",
+        "Is drawn to stories of people who will love each other.",
+        "Watches every great match of football.",
+        "Matches wine with cheese, a perfect match with bread.",
+        "Would love to travel more.",
+        "Follows what critics recommend.",
+        "Looks for gifts suited to children and for her sister.",
+        "Is made for lovers of maps and the sea.",
+        "Suits readers who like crime and will not mind blood.",
+        "Avoids horror.",
+        "Mag gute Empfehlungen von Freunden.",
+        "Passt zu Menschen mit Sinn für Musik.",
+        "Aime les recommandations de lecture.",
+        "Le gusta el jazz.",
+        "Piace a chi apprezza il giallo.",
+        "Gosta de praias e vai a museus.",
+        "Houdt van tuinieren.",
+    ],
+)
+def test_what_somebody_likes_is_no_verdict(text: str) -> None:
+    assert leak_penalty(text, [], "", verdicts=True) == 0.0
+
+
+def test_a_verdict_inside_a_visible_name_is_no_leak_and_a_profile_has_nothing_to_pass_on() -> None:
+    assert (
+        leak_penalty("Enjoys shows such as Perfect Match.", [], "Perfect Match (2023)", verdicts=True) == 0.0
+    )
+    assert leak_penalty("A perfect match.", [], "Perfect Match (2023)", verdicts=True) == 1.0
+    assert leak_penalty("A perfect match.", [], "") == 0.0
+
+
+def test_every_language_of_portraits_has_verdicts(root: Path) -> None:
+    openers, verdicts = (
+        tomllib.loads((root / "prompts" / name).read_text(encoding="utf-8"))
+        for name in ("openers.toml", "verdicts.toml")
+    )
+
+    assert set(verdicts) == set(openers)
+    for code, entry in verdicts.items():
+        assert len(entry["verdicts"]) >= 3 and entry["praise"].split(), code
+        assert all(is_praise(word) for word in entry["praise"].split())

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, get_args
 import pytest
 from jinja2 import UndefinedError
 
+from limner.agents.batch_form import ItemShown
 from limner.agents.phrasing import Opening, compose, openings, sentence_pattern
 from limner.tools.prompt import load_prompt, prompt_names
 
@@ -27,6 +28,14 @@ class Cue(NamedTuple):
     refs: str
 
 
+class Shown(NamedTuple):
+    """An item as prompts show it."""
+
+    ref: str
+    text: str
+    reviews: list[Event]
+
+
 class Option(NamedTuple):
     """An answer to choose from."""
 
@@ -39,6 +48,32 @@ EVENTS = [
     Event("e2", 'Tin boat; disliked; wrote: "leaks"'),
 ]
 INPUTS: dict[str, dict[str, Any]] = {
+    "card_dislikers": {
+        "item": "An atlas. maps",
+        "language": "en",
+        "liked_by": "Lovers of maps.",
+        "reviews": EVENTS,
+    },
+    "card_feature": {
+        "disliked_by": "Haters of maps.",
+        "item": "An atlas. maps",
+        "language": "en",
+        "liked_by": "Lovers of maps.",
+        "most_words": 25,
+        "reviews": EVENTS,
+    },
+    "card_likers": {"item": "An atlas. maps", "language": "en", "reviews": EVENTS},
+    "compare_cards": {
+        "first": "Lovers of maps like it.",
+        "item": "An atlas. maps",
+        "reviews": EVENTS,
+        "second": "Sailors like it.",
+    },
+    "describe_items": {
+        "items": [Shown("i1", "An atlas. maps", EVENTS), Shown("i2", "A drum", [])],
+        "language": "en",
+        "most_words": 25,
+    },
     "answer_dialogue": {"context": "Ann: likes maps.", "question": "What does Ann like?"},
     "answer_json": {"schema": '{"type": "object"}'},
     "answer_next": {
@@ -60,6 +95,19 @@ INPUTS: dict[str, dict[str, Any]] = {
         "language": "en",
         "advice": "Say more about boats.",
         "draft": "Enjoys maps.",
+        "cue": True,
+        "instruction": True,
+    },
+    "draft_pairs": {
+        "user_events": EVENTS,
+        "user_cues": "maps; boats",
+        "items": [
+            ItemShown("item_1", "An atlas. maps", "detailed coasts", ["An atlas (maps); liked"]),
+            ItemShown("item_2", "A drum. music", "", []),
+        ],
+        "language": "en",
+        "cue": True,
+        "instruction": True,
     },
     "draft_plain": {
         "advice": "Say more about boats.",
@@ -76,8 +124,30 @@ INPUTS: dict[str, dict[str, Any]] = {
         "facets": 4,
         "language": "en",
     },
+    "draft_side": {
+        "subject": "person",
+        "events": EVENTS,
+        "text": "maps; boats",
+        "language": "en",
+        "advice": "Say more about boats.",
+        "draft": "Enjoys maps.",
+        "cue": True,
+        "instruction": True,
+    },
     "extract_cues": {"events": EVENTS, "language": "en", "subject": "a person's own entries show"},
+    "judge_pair": {
+        "user_profile": "Enjoys maps.",
+        "item_profile": "Suits people who like the sea.",
+        "lowest": 1,
+        "highest": 5,
+    },
     "judge_profile": {"events": [event.line for event in EVENTS], "profile": "Enjoys maps."},
+    "next_item_words": {
+        "language": "en",
+        "lines": ["An atlas. maps", "A drum. music"],
+        "most_words": 12,
+        "portrait": "Enjoys maps.",
+    },
     "reask_json": {"problem": "`cues`: Field required"},
     "revise_profile": {
         "likes": [Cue("maps of the sea", "e1")],

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from limner.cards import ItemCard
 from limner.models import Cue, Profile, Rollout
 from limner.pairings import Pair, PairSide
 from limner.records import Interaction, Item, Kind, Message, Usage
@@ -97,6 +98,23 @@ def pair(item: str, text: str = "Likes maps.") -> Pair:
         critic_version="c1",
         fingerprint="f1",
         created_at=START,
+    )
+
+
+def card(
+    fingerprint: str, *, item: str = "i", second: float = 50, read: float | None = None, written: float = 0
+) -> ItemCard:
+    return ItemCard(
+        item_id=item,
+        liked_by=f"Suits lovers of {fingerprint}.",
+        disliked_by="Not for sailors.",
+        feature="A map.",
+        as_of=moment(second),
+        read_to=None if read is None else moment(read),
+        language="en",
+        source="model",
+        fingerprint=fingerprint,
+        created_at=moment(written),
     )
 
 
@@ -254,6 +272,47 @@ async def test_rollouts_are_streamed_in_the_order_of_writing_and_never_twice(sto
     assert pages[0][0] == rollout("z")
 
 
+async def test_cards_are_found_by_fingerprint_and_keep_their_words(store: Store) -> None:
+    own, shared = card("f1"), card("f1", item="h").model_copy(update={"shared_with": "i"})
+    await store.put_cards([own, shared, card("f2")])
+    await store.put_cards([card("f1", second=80, written=9).model_copy(update={"feature": "An atlas."})])
+    await store.put_cards([])
+
+    assert await store.cards(["f1", "f3"]) == [shared, own]
+    assert await store.cards([]) == []
+    assert len(await store.cards([f"f{number}" for number in range(1200)])) == 3
+
+
+async def test_a_card_is_right_from_the_earliest_moment_it_was_asked_for(store: Store) -> None:
+    await store.put_cards([card("f1", second=50)])
+    assert await store.item_cards(["i"], as_of=moment(40)) == {}
+
+    await store.put_cards([card("f1", second=30)])
+
+    assert await store.item_cards(["i"], as_of=moment(30)) == {"i": card("f1", second=30)}
+    assert await store.item_cards(["i"], as_of=moment(29.999999)) == {}
+
+
+async def test_the_newest_card_of_an_item_knows_the_latest_review_and_was_written_last(store: Store) -> None:
+    await store.put_cards(
+        [
+            card("cold", second=10, written=70),
+            card("newer text", second=10, written=80),
+            card("two reviews", second=40, read=35, written=60),
+            card("one review", second=20, read=15, written=90),  # drawn for an earlier moment, but later
+            card("other", item="j", second=20),
+        ]
+    )
+
+    async def newest(second: float) -> dict[str, str]:
+        found = await store.item_cards(["j", "i", "nobody"], as_of=moment(second))
+        return {item_id: one.fingerprint for item_id, one in found.items()}
+
+    assert await newest(10) == {"i": "newer text"}
+    assert await newest(20) == {"i": "one review", "j": "other"}
+    assert await newest(99) == {"i": "two reviews", "j": "other"}
+
+
 async def test_caches_return_what_they_hold(store: Store) -> None:
     await store.cache_completions({"k1": '{"a": 1}', "k2": "{}"}, "user:u")
     await store.cache_completions({"k1": '{"a": 1}'}, "user:v")
@@ -274,6 +333,7 @@ async def _fill(store: Store, mark: str) -> None:
         Published(profile(mark).model_copy(update={"text": mark}), (rollout("r", user=mark),))
     )
     await store.put_pair(pair("i", mark), ())
+    await store.put_cards([card("f").model_copy(update={"feature": mark})])
     await store.cache_completions({"k": mark}, "user:u")
     await store.cache_vectors("m", {"k": mark.encode()})
 
@@ -295,6 +355,8 @@ async def _seen(store: Store) -> list[object]:
         [[one.text for one in page] for page in await gathered(store.profiles())],
         [[one.user_id for one in page] for page in await gathered(store.rollouts())],
         getattr(await store.pair("u", "i"), "user", None),
+        [one.feature for one in await store.cards(["f"])],
+        [one.feature for one in (await store.item_cards(["i"], as_of=LATER)).values()],
         await store.cached_completions(["k"]),
         await store.cached_vectors("m", ["k"]),
         await store.counts(),
@@ -318,6 +380,8 @@ def _expected(mark: str) -> list[object]:
         [[mark]],
         [[mark]],
         pair("i", mark).user,
+        [mark],
+        [mark],
         {"k": mark},
         {"k": mark.encode()},
         Counts(users=1, items=1, interactions=1, cues=1, profiles=1, rollouts=1),
@@ -347,6 +411,8 @@ async def test_tenants_do_not_see_each_other(open_tenant: OpenTenant) -> None:
         [],
         [],
         None,
+        [],
+        [],
         {},
         {},
         Counts(0, 0, 0, 0, 0, 0),

@@ -155,6 +155,16 @@ async def test_popular_counts_items_most_first_and_ties_by_id(store: Store, open
     assert await store.popular(as_of=LATER) == [("b", 3), ("c", 2), ("a", 1)]
 
 
+async def test_choices_are_counted_before_a_moment_without_those_that_name_no_item(store: Store) -> None:
+    await store.record(
+        [event("1", 1), event("2", 2), event("3", 2, item=None, kind="message"), event("4", 3)]
+    )
+
+    assert await store.count_choices(as_of=moment(3)) == 2
+    assert await store.count_choices(as_of=LATER) == 3
+    assert await store.count_choices(as_of=START) == 0
+
+
 async def test_what_popular_returns_is_the_callers_own(store: Store) -> None:
     await store.record([event("e1")])
     (await store.popular(as_of=LATER)).clear()

@@ -1,4 +1,4 @@
-"""Commands that measure: `bench core`, `bench eval`."""
+"""Commands that measure: `bench core`, `bench eval`, `bench groups`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import LimnerError
+from ..errors import InputError, LimnerError
 from .common import JsonOption, err, fail, out, print_json, wants_json
 
 if TYPE_CHECKING:
     from ..evals.bench.core import Report
+
+_FEWEST_USERS = 200
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed, as ratios within one run.")
 
@@ -85,6 +87,40 @@ def evaluation(
             report = run_eval(
                 sizes, command=" ".join(words), rectools_python=rectools_python, notice=status.update
             )
+    except LimnerError as error:
+        fail(error, as_json=as_json)
+    _show(report, page, as_json=as_json)
+
+
+@app.command("groups")
+def groups(
+    users: Annotated[
+        str, typer.Option("--users", help="Numbers of invented users, rising, joined by commas.")
+    ] = "10000,100000",
+    plot: Annotated[Path | None, typer.Option("--plot", help="PNG or SVG file to draw.")] = None,
+    page: Annotated[Path | None, typer.Option("--out", help="Markdown file to write.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure time and memory of graphs and groups as users grow. The users are invented.
+
+    Example:  limner bench groups --users 10000,100000,1000000 --plot groups.png
+    """
+    from ..evals.bench.groups import Sizes, run_groups
+
+    as_json = wants_json(as_json)
+    if plot is not None and plot.suffix not in (".png", ".svg"):
+        fail(InputError(f"--plot {str(plot)!r} must end in .png or .svg"), as_json=as_json)
+    try:
+        counts = tuple(int(part) for part in users.split(","))
+    except ValueError:
+        counts = ()
+    if not counts or counts[0] < _FEWEST_USERS or list(counts) != sorted(set(counts)):
+        message = f"--users {users!r} must be rising numbers from {_FEWEST_USERS} up, joined by commas"
+        fail(InputError(message), as_json=as_json)
+    words = ["limner bench groups", "--users", users]
+    try:
+        with err.status("starting") as status:
+            report = run_groups(Sizes(users=counts), command=" ".join(words), plot=plot, notice=status.update)
     except LimnerError as error:
         fail(error, as_json=as_json)
     _show(report, page, as_json=as_json)

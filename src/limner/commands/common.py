@@ -51,6 +51,11 @@ def settings_for(store: Path | None, **overrides: Any) -> Settings:
     return load_settings(store=store or shared.store, **overrides)
 
 
+def given(**values: Any) -> dict[str, Any] | None:
+    """Keep the options that were given; `None` if there are none."""
+    return {name: value for name, value in values.items() if value is not None} or None
+
+
 def wants_json(given: bool) -> bool:
     """Whether `--json` was given before or behind the command."""
     return given or shared.json

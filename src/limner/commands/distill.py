@@ -18,8 +18,10 @@ from .distill_embed import embed
 from .distill_eval import evaluate
 from .distill_explore import explore
 from .distill_export import export
+from .distill_pairs import pairs
 from .distill_promote import promote
 from .distill_rollout_files import rollout_files
+from .distill_scorer import scorer
 from .distill_stock import stock
 from .distill_train import train
 
@@ -43,6 +45,8 @@ class _Doors(NamedTuple):
 app.command("stock")(stock)
 app.command("explore")(explore)
 app.command("embed")(embed)
+app.command("pairs")(pairs)
+app.command("scorer")(scorer)
 app.command("eval")(evaluate)
 app.command("promote")(promote)
 app.command("export")(export)

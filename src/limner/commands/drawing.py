@@ -1,7 +1,7 @@
 """Commands that draw and show: `profile`, `pair`, `show`."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,7 @@ from .common import (
     StoreOption,
     err,
     fail,
+    given,
     note,
     out,
     print_json,
@@ -26,7 +27,7 @@ from .common import (
     settings_for,
     wants_json,
 )
-from .portraits import evidence_titles, print_pair, print_profile
+from .portraits import evidence_titles, pair_titles, print_pair, print_profile
 from .progress import BatchProgress, index_progress
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def profile(
     settings = settings_for(
         store,
         model=model,
-        drafting=_given(drafts=drafts, rounds=rounds, seed=seed),
-        budget=_given(calls=budget_calls, tokens=budget_tokens, money=budget_money),
+        drafting=given(drafts=drafts, rounds=rounds, seed=seed),
+        budget=given(calls=budget_calls, tokens=budget_tokens, money=budget_money),
     )
 
     async def work() -> None:
@@ -92,7 +93,7 @@ async def _draw(
     limner: Limner, users: list[str] | None, moment: datetime | None, at_once: int | None, as_json: bool
 ) -> None:
     """Draw and print; users named in the command in its order, everybody as they finish and without keeping them."""
-    from ..agents.publish_profiles import INCOMPLETE
+    from ..agents.colophon import INCOMPLETE
 
     total = len(users) if users is not None else (await limner.counts()).users
     failed: list[Outcome] = []
@@ -137,7 +138,7 @@ def pair(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a user profile and an item profile for each other.
+    """Write a user profile and an item profile for each other, and say how well they fit and why.
 
     Example:  limner pair ada b1
     """
@@ -145,8 +146,8 @@ def pair(
     settings = settings_for(
         store,
         model=model,
-        drafting=_given(drafts=drafts, rounds=rounds, seed=seed),
-        budget=_given(calls=budget_calls, tokens=budget_tokens, money=budget_money),
+        drafting=given(drafts=drafts, rounds=rounds, seed=seed),
+        budget=given(calls=budget_calls, tokens=budget_tokens, money=budget_money),
     )
 
     async def work() -> None:
@@ -154,10 +155,10 @@ def pair(
             with index_progress() as progress:
                 await limner.prepare(progress)
             written = await limner.pair(user, item, as_of=moment_of(as_of))
-        if as_json:
-            print_json(written.model_dump(mode="json"))
-        else:
-            print_pair(written)
+            if as_json:
+                print_json(written.model_dump(mode="json"))
+            else:
+                print_pair(written, await pair_titles(limner.doors.store, written))
 
     run(work, as_json=as_json)
 
@@ -201,11 +202,6 @@ async def _first_users(limner: Limner, limit: int) -> list[str]:
         if len(users) == limit:
             break
     return users
-
-
-def _given(**values: Any) -> dict[str, Any] | None:
-    """Keep the options that were given; `None` if there are none."""
-    return {name: value for name, value in values.items() if value is not None} or None
 
 
 def moment_of(text: str | None) -> datetime | None:

@@ -103,10 +103,14 @@ SUITES = {
     "Example:  limner eval transfer --data games/ --data office/ --system history --out results",
     "rating": "Which rating will each user give?\n\n"
     "Example:  limner eval rating --data movies/ --split global-time --out results",
+    "pairs": "Which of a few items will each user choose, and what will it be rated?\n\n"
+    "Example:  limner eval pairs --data movies/ --users 300 --set sampling=hard --out results",
     "qa": "Can a chat model answer for a user, given nothing, the raw history or a portrait?\n\n"
     "Example:  limner eval qa --data office/ --users 100 --out results",
     "profile": "Are portraits grounded, specific, short and in the user's language?\n\n"
     "Example:  limner eval profile --data office/ --users 100 --out results",
+    "cards": "Are item cards written many at a time as good as those of three calls an item?\n\n"
+    "Example:  limner eval cards --data beauty/ --set items=100 --set judge=gpt-5-mini --out results",
     "cost": "Calls, tokens, seconds and money a user and a recommendation, against quality.\n\n"
     "Example:  limner eval cost --data office/ --system seqknn --system history --out results",
 }

@@ -50,8 +50,11 @@ class BatchProgress:
     def advance(self, outcome: Outcome) -> None:
         """Count one finished entry and what it cost."""
         drawn = outcome.profile or outcome.pair
-        if drawn:
-            self._spent += drawn.usage
+        self.count(drawn.usage if drawn else Usage())
+
+    def count(self, usage: Usage) -> None:
+        """Count one finished entry that cost this much."""
+        self._spent += usage
         rate = self._bar.tasks[self._task].finished_speed or self._bar.tasks[self._task].speed or 0.0
         detail = f"{rate * 60:.1f}/min · {self._spent.calls} calls · {self._spent.tokens:,} tokens"
         if self._spent.cost:
@@ -106,6 +109,18 @@ def counted_progress(label: str, total: int) -> Generator[CountedProgress]:
     """Show a bar over things that are done one by one."""
     with _bar(_LABEL, BarColumn(), MofNCompleteColumn(), _DETAIL, TimeRemainingColumn()) as bar:
         yield CountedProgress(bar, label, total)
+
+
+@contextmanager
+def stepped_progress() -> Generator[Callable[[str, int, int], None]]:
+    """Show a bar over a pass of several steps, each with things to count."""
+    with _bar(_LABEL, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task("Starting", total=None)
+
+        def update(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield update
 
 
 class TrainingProgress:

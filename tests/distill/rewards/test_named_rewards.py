@@ -13,7 +13,6 @@ from limner.agents.case import Case
 from limner.agents.state import Deps
 from limner.distill.log.training_rows import PromptOnly
 from limner.distill.rewards.by_name import REWARDS, Shared, make_rewards
-from limner.distill.rewards.duet import shown_scale
 from limner.distill.rewards.exercise import Exercise
 from limner.distill.rewards.reading import Reader, Reading
 from limner.distill.rewards.reward import Reward
@@ -21,6 +20,7 @@ from limner.distill.rewards.whole_catalogue import WholeCatalogue
 from limner.errors import ModelUnavailableError, SettingsError
 from limner.records import Usage
 from limner.tools.chat import ChatRequest, ChatResult
+from limner.tools.rating_levels import shown_scale
 from limner.tools.scripted import Scripted, ScriptedChat
 from limner.tools.store import RatingScale
 
@@ -251,13 +251,8 @@ async def test_duet_does_not_apply_without_a_held_back_rating(
 @pytest.mark.parametrize(
     ("low", "high", "levels"), [(1.0, 5.0, 5), (0.0, 10.0, 5), (0.5, 5.0, 5), (1.0, 2.0, 2), (3.0, 3.0, None)]
 )
-async def test_scales_are_shown_in_levels_of_one_digit(
-    open_world: Any, prompt_for: PromptFor, low: float, high: float, levels: int | None
-) -> None:
-    async with open_world()() as deps:
-        _, case = await material(deps, prompt_for)
-
-    shown = shown_scale(replace(case, scale=RatingScale(low, high, low, 9)))
+def test_scales_are_shown_in_levels_of_one_digit(low: float, high: float, levels: int | None) -> None:
+    shown = shown_scale(RatingScale(low, high, low, 9))
 
     assert (shown.levels if shown else None) == levels
 

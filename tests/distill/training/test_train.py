@@ -235,7 +235,10 @@ def test_a_watch_ends_training_and_leaves_the_adapter_from_before_its_alarm(
     before = weights_in(result.folder / "checkpoints" / "checkpoint-2")
     assert same(weights_in(result.adapter), before)
     assert [path.name for path in (result.folder / "checkpoints").iterdir()] == ["checkpoint-2"]
-    assert "Stopped at step 4: too good. The adapter is that of step 2." in (result.folder / "report.html").read_text()
+    assert (
+        "Stopped at step 4: too good. The adapter is that of step 2."
+        in (result.folder / "report.html").read_text()
+    )
     with pytest.raises(InputError, match=r"was stopped at step 4 \(too good\)"):
         train(settings(steps=8, learning_rate=0.5), resume=True)
 

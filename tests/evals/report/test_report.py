@@ -13,9 +13,9 @@ import pytest
 
 from limner.errors import UnknownFormatError
 from limner.evals.dataset import Card
+from limner.evals.report.canvas import spread_ticks
 from limner.evals.report.html import as_html
 from limner.evals.report.markdown import as_markdown
-from limner.evals.report.plots import spread_ticks
 from limner.evals.report.report import Report, read_report, write_report
 from limner.evals.result_files import save_result
 from limner.evals.results import Cost, DataCard, Measured, Probe, Result, SystemCost, Weight

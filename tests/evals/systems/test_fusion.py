@@ -7,10 +7,12 @@ import pytest
 
 from limner.evals.dataset import FloatArray
 from limner.evals.splits import Answers, Past, Problem, Queries
-from limner.evals.systems.fusion import Fitting, Fusion, FusionOptions, z_scores
+from limner.evals.systems.fusion import Fitting, Fusion, FusionOptions
 from limner.evals.systems.popularity import RandomScores
-from limner.evals.systems.seqknn import SeqKnn, SeqKnnOptions
+from limner.evals.systems.seqknn import SeqKnn
 from limner.records import Usage
+from limner.tools.blending import z_scores
+from limner.tools.seqknn import SeqKnnOptions
 
 PastOf = Callable[..., Past]
 QueriesOf = Callable[..., Queries]
@@ -59,7 +61,9 @@ def test_scores_are_weighted_sums_of_z_scores(past_of: PastOf, queries_of: Queri
 def test_constant_scores_become_zero_and_minus_infinity_the_lowest(queries_of: QueriesOf) -> None:
     scores = np.array([[7.1, 7.1, 7.1], [1, 3, -np.inf], [-np.inf] * 3], dtype=np.float32)
 
-    unit = z_scores(scores, queries_of([[], [], []]))
+    queries = queries_of([[], [], []])
+
+    unit = z_scores(scores, queries.history.item, queries.starts)
 
     # 1, 3, 1: mean 5/3, deviation sqrt(8) / 3.
     np.testing.assert_allclose(

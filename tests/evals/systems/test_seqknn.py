@@ -7,8 +7,9 @@ import pytest
 
 from limner.evals.dataset import FloatArray
 from limner.evals.splits import Answers, Past, Queries
-from limner.evals.systems.seqknn import SeqKnn, SeqKnnOptions, attribute_vectors
+from limner.evals.systems.seqknn import SeqKnn
 from limner.records import Item
+from limner.tools.seqknn import SeqKnnOptions, attribute_vectors
 
 PastOf = Callable[..., Past]
 QueriesOf = Callable[..., Queries]

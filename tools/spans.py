@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .dataset import IntArray
+IntArray = NDArray[np.int64]
 
 
 class Spans(NamedTuple):
