@@ -22,7 +22,9 @@ def test_the_example_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIMNER_MODELS_DIR", str(weights))
     monkeypatch.setenv("LIMNER_MODEL", "none")
-    [example] = re.findall(r"^```python\n(.*?)^```$", (root / "docs" / page).read_text("utf-8"), re.M | re.S)
+    [example] = re.findall(
+        r"^```python\n(.*?)^```$", (root / "docs" / page).read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
     names: dict[str, Any] = {}
 
     exec(compile(example.replace("asyncio.run(main())", ""), page, "exec"), names)  # noqa: S102  # our own text

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .commands import bench, cards, data, demo, distill, doctor, drawing, evals, groups, models, rank, recommend
+from .commands import (
+    bench,
+    cards,
+    data,
+    demo,
+    distill,
+    doctor,
+    drawing,
+    evals,
+    groups,
+    models,
+    rank,
+    recommend,
+)
 from .commands.common import JsonOption, StoreOption, fail, shared
 from .errors import LimnerError
 
