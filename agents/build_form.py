@@ -2,7 +2,7 @@
 
 from .case import Case
 from .form import Form
-from .pair_form import PairForm
+from .pairing.pair_form import PairForm
 from .plain_form import PlainForm
 from .profile_form import ProfileForm
 from .state import Deps, State

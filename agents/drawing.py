@@ -20,7 +20,7 @@ from .case import Case
 from .colophon import INCOMPLETE
 from .fingerprint import fingerprint_of
 from .graph import build_graph
-from .one_pass import require_one_pass
+from .pairing.one_pass import require_one_pass
 from .state import Deps, Draft, State
 
 STATE_TYPES: tuple[type, ...] = (Draft, Judgement, Pair, PairOutcome, PairSide, Message)

@@ -3,7 +3,7 @@
 from ..records import content_hash
 from ..tools.prompt import load_prompt
 from .case import Case
-from .pair_judge import PROMPT as JUDGE
+from .pairing.pair_judge import PROMPT as JUDGE
 from .stances import tables_hash
 from .state import Deps, Style
 

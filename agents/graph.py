@@ -16,7 +16,7 @@ from .critique_profiles import critique_profiles
 from .draft_profiles import draft_profiles
 from .extract_cues import extract_cues
 from .ground_claims import ground_claims
-from .judge_pairs import judge_pairs
+from .pairing.judge_pairs import judge_pairs
 from .publish_profiles import publish_profiles
 from .revise_profiles import revise_profiles
 from .state import Deps, State

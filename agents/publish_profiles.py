@@ -14,7 +14,7 @@ from ..tools.store import Published
 from .build_case import case_of
 from .case import Case
 from .colophon import INCOMPLETE, colophon
-from .make_pair import pair_of
+from .pairing.make_pair import pair_of
 from .rollouts import rollouts_of
 from .state import Deps, State
 

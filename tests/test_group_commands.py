@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from limner.cli import app
 from limner.communities import Community, SharedInterest
 from limner.errors import MissingExtraError
-from limner.tools.group_plot import draw_groups
+from limner.tools.grouping.group_plot import draw_groups
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 THEMES = ("gardening", "astronomy", "sailing")

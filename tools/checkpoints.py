@@ -59,8 +59,8 @@ def _serializer(state_types: Iterable[type]) -> "JsonPlusSerializer":
 async def _in_folder(folder: Path, serde: "JsonPlusSerializer") -> "AsyncGenerator[BaseCheckpointSaver[Any]]":
     import aiosqlite
 
-    from .sql_local import LocalEngine
-    from .sqlite_saver import GroupingSqliteSaver
+    from .sql.sql_local import LocalEngine
+    from .sql.sqlite_saver import GroupingSqliteSaver
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ async def _in_folder(folder: Path, serde: "JsonPlusSerializer") -> "AsyncGenerat
 async def _on_server(
     database_url: str, serde: "JsonPlusSerializer"
 ) -> "AsyncGenerator[BaseCheckpointSaver[Any]]":
-    from .sql_server import masked, server_url
+    from .sql.sql_server import masked, server_url
 
     url = server_url(database_url)
     try:

@@ -9,7 +9,7 @@ from ..communities import Belonging
 from ..models import Cue, Profile, Rollout
 from ..pairings import Pair
 from ..records import Interaction, Item
-from .stored_groups import Choice, Grouping, MarkedUser, Placed
+from .grouping.stored_groups import Choice, Grouping, MarkedUser, Placed
 
 Subject = str
 """Whose: `user:ID` or `item:ID`; for cues followed by ` by ` and who wrote them."""

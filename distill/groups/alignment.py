@@ -1,4 +1,4 @@
-"""Individuals and groups aligned by training: the learned form of the rounds in `tools.group_fitting`.
+"""Individuals and groups aligned by training: the learned form of the rounds in `tools.grouping.group_fitting`.
 
 One linear map moves users' vectors, so that whoever comes later is moved too; the groups are vectors of their own.
 They learn in turns: in a pass over the batches the map learns with the groups held fixed, in the next one the groups
@@ -24,8 +24,8 @@ import numpy as np
 
 from ...errors import MissingExtraError
 from ...tools.embedder import FloatArray
-from ...tools.grouping import Groups, assign, centred
-from ...tools.interest_graph import unit
+from ...tools.grouping.grouping import Groups, assign, centred
+from ...tools.grouping.interest_graph import unit
 from ...tools.one_torch import one_torch
 from ...tools.space import Side
 
@@ -84,7 +84,7 @@ class Aligned(NamedTuple):
     """What was learned."""
 
     side: Side
-    """Moves users' vectors; apply it before `tools.grouping.assign`."""
+    """Moves users' vectors; apply it before `tools.grouping.grouping.assign`."""
 
     groups: Groups
     """Groups among the moved vectors."""

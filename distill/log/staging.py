@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from ...models import Rollout
-from ...tools.sql_tables import micros, moment_at
+from ...tools.sql.sql_tables import micros, moment_at
 from .filters import Filters, Reason, fault
 
 _LEAST_SPAN = timedelta(days=1)

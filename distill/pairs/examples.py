@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...agents.outcomes import known_share
-from ...agents.rank_factors import gather_factors
-from ...agents.rehearsal import scenes_of
+from ...agents.pairing.outcomes import known_share
+from ...agents.pairing.rehearsal import scenes_of
+from ...agents.ranking.rank_factors import gather_factors
 from ...agents.state import Deps
 from ...errors import InputError, UnknownItemError
 from ...models import Rollout

@@ -12,11 +12,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from ...tools.group_fitting import GroupPlan, fit_groups
-from ...tools.grouping import group_items, primary
-from ...tools.interest_graph import edge_matrix, interest_graph, unit
+from ...tools.grouping.group_fitting import GroupPlan, fit_groups
+from ...tools.grouping.grouping import group_items, primary
+from ...tools.grouping.interest_graph import edge_matrix, interest_graph, unit
+from ...tools.grouping.neighbours import neighbour_graph
 from ...tools.matrices import Matrix
-from ...tools.neighbours import neighbour_graph
 from ..dataset import FloatArray
 from .memory import peak_mb
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ...agents.card_judge import Preference, preference_request
-from ...agents.card_material import CardMaterial
+from ...agents.cards.card_judge import Preference, preference_request
+from ...agents.cards.card_material import CardMaterial
 from ...cards import ItemCard
 from ...errors import ModelError, PriceUnknownError
 from ...records import Usage

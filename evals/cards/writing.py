@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from ...agents.card_material import CardMaterial, read_material
+from ...agents.cards.card_material import CardMaterial, read_material
 from ...agents.colophon import INCOMPLETE
 from ...agents.vectors import item_vectors
 from ...cards import ItemCard

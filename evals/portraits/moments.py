@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from ...records import Interaction, Kind, content_hash
-from ...tools.sql_tables import EPOCH
+from ...tools.sql.sql_tables import EPOCH
 from ..dataset import Events
 from ..splits import Past
 

@@ -1,6 +1,6 @@
 """Late fusion: a weighted sum of the z-scores of any systems, its weights fitted on validation users.
 
-How shares are found is in `tools.blending`. A part that earns nothing on users that did not choose its weight is
+How shares are found is in `tools.recommender.blending`. A part that earns nothing on users that did not choose its weight is
 dropped, so that noise costs nothing.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import NonNegativeFloat, PositiveInt
 
 from ...records import Record, Usage
-from ...tools.blending import Weights, climb, earning_parts, weights_of_bucket, z_scores
+from ...tools.recommender.blending import Weights, climb, earning_parts, weights_of_bucket, z_scores
 from ..dataset import FloatArray, IntArray
 from ..metrics import Values, measure
 from ..places import Places, place

@@ -11,9 +11,9 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ...records import Item, Record
-from ...tools.group_fitting import Fitted, GroupPlan, fit_groups, groups_along_graph
-from ...tools.grouping import GroupItems, Groups, assign, group_items, group_vectors, item_scores
-from ...tools.interest_graph import InterestGraph, Propagated, edge_matrix, interest_graph, unit
+from ...tools.grouping.group_fitting import Fitted, GroupPlan, fit_groups, groups_along_graph
+from ...tools.grouping.grouping import GroupItems, Groups, assign, group_items, group_vectors, item_scores
+from ...tools.grouping.interest_graph import InterestGraph, Propagated, edge_matrix, interest_graph, unit
 from ...tools.matrices import Matrix, voices
 from ..dataset import FloatArray
 from ..encoding import Encoding, label_of

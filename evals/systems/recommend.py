@@ -1,6 +1,6 @@
 """What `limner recommend` ranks by, measured on full rankings: calibrated fusion of sequences, text and more.
 
-The signals and the calibration are the product's own (`tools.recommender_signals`, `tools.calibration`); here they
+The signals and the calibration are the product's own (`tools.recommender.recommender_signals`, `tools.recommender.calibration`); here they
 are built from a past and fitted on validation users. Any system of the harness can be one more signal.
 """
 
@@ -12,9 +12,18 @@ from pydantic import PositiveInt
 
 from ...errors import SettingsError
 from ...records import Record, Usage
-from ...tools.calibration import FEWEST, Calibration, Kind, calibrate, knots_of, untaught
-from ...tools.calibration_exam import BLOCK, forms_of, hold_exam
-from ...tools.recommender_signals import GROUPS, KINDS, SHARES, Parts, Signals, Words, signals_of, trend_of
+from ...tools.recommender.calibration import FEWEST, Calibration, Kind, calibrate, knots_of, untaught
+from ...tools.recommender.calibration_exam import BLOCK, forms_of, hold_exam
+from ...tools.recommender.recommender_signals import (
+    GROUPS,
+    KINDS,
+    SHARES,
+    Parts,
+    Signals,
+    Words,
+    signals_of,
+    trend_of,
+)
 from ..dataset import FloatArray, IntArray
 from ..encoding import Encoding
 from ..options import named, read_options, unknown

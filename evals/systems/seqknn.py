@@ -1,13 +1,20 @@
 """seqKNN: items that followed, or went before, the newest items of a history in other users' sequences.
 
-The recipe is in `tools.seqknn`, which the product recommends with too.
+The recipe is in `tools.recommender.seqknn`, which the product recommends with too.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from ...tools.seqknn import GRID, Neighbours, SeqKnnOptions, attribute_vectors, choose, pair_matrix
+from ...tools.recommender.seqknn import (
+    GRID,
+    Neighbours,
+    SeqKnnOptions,
+    attribute_vectors,
+    choose,
+    pair_matrix,
+)
 from ..dataset import FloatArray
 from ..metrics import measure
 from ..options import named, read_options

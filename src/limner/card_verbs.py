@@ -12,7 +12,7 @@ from .opened import Opened
 from .streaming import bounded
 
 if TYPE_CHECKING:
-    from .agents.card_estimate import CardEstimate
+    from .agents.cards.card_estimate import CardEstimate
     from .tools.budget import Budget
 
 
@@ -39,7 +39,7 @@ class CardVerbs(Opened):
                 started get a `BudgetExceededError` in their outcome.
             at_once: Calls in flight; chosen by the model if absent.
         """
-        from .agents.describe_items import Describing
+        from .agents.cards.describe_items import Describing
 
         drawing = await self.prepare()
         deps = replace(drawing.deps, budget=budget or self.new_budget())
@@ -56,8 +56,8 @@ class CardVerbs(Opened):
         *,
         as_of: datetime | None = None,
     ) -> "CardEstimate":
-        """Say what describing items would cost, without a model call; see `agents.card_estimate`."""
-        from .agents.card_estimate import estimate_cards
+        """Say what describing items would cost, without a model call; see `agents.cards.card_estimate`."""
+        from .agents.cards.card_estimate import estimate_cards
 
         drawing = await self.prepare()
         return await estimate_cards(

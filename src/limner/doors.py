@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .tools.catalogue import Catalogue
     from .tools.chat import ChatModel
     from .tools.embedder import Embedder
-    from .tools.sql_store import SqlStore
+    from .tools.sql.sql_store import SqlStore
     from .tools.store import Store
 
 
@@ -46,7 +46,7 @@ async def open_only_store(settings: Settings) -> "AsyncGenerator[SqlStore]":
     Raises:
         StoreError: The database cannot be opened.
     """
-    from .tools.sql_store import open_store
+    from .tools.sql.sql_store import open_store
 
     url = settings.database_url.get_secret_value() if settings.database_url else None
     store = await open_store(folder=settings.store, database_url=url, tenant=settings.tenant)
@@ -74,7 +74,7 @@ async def open_doors(
     """
     from .agents.drawing import STATE_TYPES
     from .tools.checkpoints import open_checkpointer
-    from .tools.chroma_catalogue import open_catalogue
+    from .tools.chroma.chroma_catalogue import open_catalogue
     from .tools.encoders import open_embedder
     from .tools.gateway import LiteLLMChat
 

@@ -35,7 +35,7 @@ class GroupVerbs(Opened):
             NoTextError: None of the user's items is in the catalogue.
             NoGroupsError: No refresh found groups at or before `as_of`, or settings changed since.
         """
-        from .agents.belonging import group_of
+        from .agents.groups.belonging import group_of
 
         drawing = await self.prepare()
         return await group_of(drawing.deps, user_id, as_of=as_of or self._now())
@@ -46,7 +46,7 @@ class GroupVerbs(Opened):
         Raises:
             NoGroupsError: There is none.
         """
-        from .agents.belonging import communities
+        from .agents.groups.belonging import communities
 
         for community in await communities(self.doors.store, as_of=as_of or self._now()):
             yield community
@@ -86,7 +86,7 @@ class GroupVerbs(Opened):
         Raises:
             TooFewUsersError: Fewer users than a group must have can be compared.
         """
-        from .agents.refresh import Refresh
+        from .agents.groups.refresh import Refresh
 
         drawing = await self.prepare()
         shared, moment = budget or self.new_budget(), as_of or self._now()

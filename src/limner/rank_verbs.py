@@ -9,8 +9,8 @@ from .opened import Opened
 from .pairings import Ranking, RankMode
 
 if TYPE_CHECKING:
-    from .agents.rank_estimate import RankEstimate
-    from .agents.rank_state import Question, RankDeps
+    from .agents.ranking.rank_estimate import RankEstimate
+    from .agents.ranking.rank_state import Question, RankDeps
     from .tools.budget import Budget
 
 
@@ -66,7 +66,7 @@ class RankVerbs(Opened):
         mode: RankMode | None = None,
     ) -> AsyncGenerator[Ranking]:
         """Yield better and better rankings: the scorer's at once, the last one marked `final`; see `rank`."""
-        from .agents.ranking import rank_stream
+        from .agents.ranking.ranking import rank_stream
 
         rank, question = await self._ask_rank(user_id, items, as_of, budget, top, mode)
         async with aclosing(rank_stream(rank, question)) as rankings:
@@ -83,8 +83,8 @@ class RankVerbs(Opened):
         top: int | None = None,
         mode: RankMode | None = None,
     ) -> "RankEstimate":
-        """Say what ranking would cost, without a model call; see `agents.rank_estimate`."""
-        from .agents.rank_estimate import estimate_rank
+        """Say what ranking would cost, without a model call; see `agents.ranking.rank_estimate`."""
+        from .agents.ranking.rank_estimate import estimate_rank
 
         return await estimate_rank(*await self._ask_rank(user_id, items, as_of, budget, top, mode))
 
@@ -97,8 +97,8 @@ class RankVerbs(Opened):
         top: int | None,
         mode: RankMode | None,
     ) -> "tuple[RankDeps, Question]":
-        from .agents.rank_state import encoder_of
-        from .agents.ranking import question_of, rank_deps
+        from .agents.ranking.rank_state import encoder_of
+        from .agents.ranking.ranking import question_of, rank_deps
         from .tools.cross_scorer import open_scorer
 
         question = question_of(user_id, items, as_of=as_of or self._now(), top=top, mode=mode or "factored")

@@ -13,7 +13,7 @@ from .recommendations import Filters, RecommendationOutcome, Recommendations
 from .streaming import bounded
 
 if TYPE_CHECKING:
-    from .agents.recommending import Recommending
+    from .agents.recommend.recommending import Recommending
     from .tools.budget import Budget
 
 
@@ -57,7 +57,7 @@ class RecommendVerbs(RankVerbs):
             UnknownUserError: The user was never recorded.
             InputError: The catalogue is empty, or a number is out of range.
         """
-        from .agents.recommending import wanted_of
+        from .agents.recommend.recommending import wanted_of
 
         wanted = wanted_of(
             user_id,
@@ -102,7 +102,7 @@ class RecommendVerbs(RankVerbs):
             budget: Limits of the whole batch.
             at_once: Users in flight; chosen by the model if absent.
         """
-        from .agents.recommending import wanted_of
+        from .agents.recommend.recommending import wanted_of
 
         shared, moment = budget or self.new_budget(), as_of or self._now()
         ask = partial(
@@ -133,7 +133,7 @@ class RecommendVerbs(RankVerbs):
                 yield outcome
 
     async def _open_recommending(self) -> "Recommending":
-        from .agents.recommending import Recommending
+        from .agents.recommend.recommending import Recommending
 
         drawing = await self.prepare()
         if self._recommending is None or self._recommending.drawing is not drawing:

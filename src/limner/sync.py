@@ -21,9 +21,9 @@ from .records import Interaction, Item
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from .agents.card_estimate import CardEstimate
+    from .agents.cards.card_estimate import CardEstimate
     from .agents.estimate import Estimate
-    from .agents.rank_estimate import RankEstimate
+    from .agents.ranking.rank_estimate import RankEstimate
     from .tools.budget import Budget
     from .tools.chat import ChatModel
     from .tools.clock import Clock

@@ -26,7 +26,7 @@ from limner.tools.completion_cache import CachedChat
 from limner.tools.embedder import HashingEmbedder
 from limner.tools.memory_catalogue import MemoryCatalogue
 from limner.tools.scripted import Script, Scripted, ScriptedChat
-from limner.tools.sql_store import open_store
+from limner.tools.sql.sql_store import open_store
 
 START = datetime(2026, 1, 1, 9, tzinfo=UTC)
 USERS = ("ada", "bo", "cleo", "dan", "eve", "fay")

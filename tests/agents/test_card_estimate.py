@@ -6,8 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from limner.agents.card_estimate import estimate_cards
-from limner.agents.describe_items import Describing
+from limner.agents.cards.card_estimate import estimate_cards
+from limner.agents.cards.describe_items import Describing
 from limner.agents.drawing import Drawing
 from limner.records import Item
 from limner.streaming import bounded

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from limner.agents.cards.describe_items import Describing
 from limner.agents.colophon import INCOMPLETE
-from limner.agents.describe_items import Describing
 from limner.agents.drawing import Drawing
 from limner.cards import MOST_FEATURE_WORDS, CardOutcome, ItemCard
 from limner.errors import BudgetExceededError, NoTextError, UnknownItemError

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from limner.agents.group_words import (
+from limner.agents.groups.group_words import (
     Counted,
     interests_of_group,
     item_holdings,
@@ -16,7 +16,7 @@ from limner.agents.group_words import (
 )
 from limner.communities import SharedInterest
 from limner.records import Item
-from limner.tools.interest_graph import edge_matrix
+from limner.tools.grouping.interest_graph import edge_matrix
 from limner.tools.spans import IntArray
 
 ITEMS = (

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from limner.agents.drawing import Drawing
-from limner.agents.interests import (
+from limner.agents.cards.interests import (
     MOST_CORE_WORDS,
     core_of,
     interest_vectors,
@@ -14,6 +13,7 @@ from limner.agents.interests import (
     read_interests,
     reason_about,
 )
+from limner.agents.drawing import Drawing
 from limner.cards import Interests
 from limner.models import Cue, Profile
 from limner.records import Polarity

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from limner.agents.drawing import Drawing
-from limner.agents.pair_form import PairDraft
+from limner.agents.pairing.pair_form import PairDraft
 from limner.models import Rollout
 from limner.records import Interaction, Item
 from limner.tools.budget import Budget

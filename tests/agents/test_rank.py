@@ -11,8 +11,8 @@ import pytest
 
 from limner.agents.drawing import Drawing
 from limner.agents.extract_cues import shelf_of
-from limner.agents.rank_estimate import RankEstimate, estimate_rank
-from limner.agents.ranking import question_of, rank_deps, rank_stream
+from limner.agents.ranking.rank_estimate import RankEstimate, estimate_rank
+from limner.agents.ranking.ranking import question_of, rank_deps, rank_stream
 from limner.errors import (
     BudgetExceededError,
     EmptyHistoryError,

@@ -9,8 +9,8 @@ import pytest
 
 from limner.agents.colophon import INCOMPLETE
 from limner.agents.drawing import Drawing
-from limner.agents.outcomes import line_up
-from limner.agents.rehearsal import Scene, rehearse, scenes_of
+from limner.agents.pairing.outcomes import line_up
+from limner.agents.pairing.rehearsal import Scene, rehearse, scenes_of
 from limner.models import Rollout
 from limner.pairings import PairOutcome
 from limner.records import Interaction, Item

@@ -41,7 +41,7 @@ from limner.records import Usage
 from limner.settings import load_settings
 from limner.tools.chat import ChatResult
 from limner.tools.scripted import ScriptedChat
-from limner.tools.sql_store import SqlStore
+from limner.tools.sql.sql_store import SqlStore
 
 settings, answers, stuck, finish, as_of = json.loads(sys.argv[1])
 keep = SqlStore.cache_completions

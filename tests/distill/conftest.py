@@ -23,7 +23,7 @@ from limner.tools.chat import ChatModel
 from limner.tools.clock import ManualClock
 from limner.tools.embedder import HashingEmbedder
 from limner.tools.memory_catalogue import MemoryCatalogue
-from limner.tools.sql_store import open_store
+from limner.tools.sql.sql_store import open_store
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 import pytest
 
-from limner.tools.sql_store import SqlStore, open_store
+from limner.tools.sql.sql_store import SqlStore, open_store
 
 
 class Place(TypedDict):

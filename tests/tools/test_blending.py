@@ -5,8 +5,16 @@ from typing import NamedTuple, Self
 import numpy as np
 import pytest
 
-from limner.tools.blending import Values, Weights, climb, earning_parts, sure, weights_of_bucket, z_scores
 from limner.tools.embedder import FloatArray
+from limner.tools.recommender.blending import (
+    Values,
+    Weights,
+    climb,
+    earning_parts,
+    sure,
+    weights_of_bucket,
+    z_scores,
+)
 
 
 class Right(NamedTuple):

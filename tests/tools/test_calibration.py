@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from limner.tools.calibration import Calibration, Form, calibrate, hats_of, knots_of, untaught
-from limner.tools.calibration_exam import forms_of, hold_exam
-from limner.tools.calibration_fit import DEEP, Exam, Slope, Theta, likelihood, smooth_gain
 from limner.tools.embedder import FloatArray
+from limner.tools.recommender.calibration import Calibration, Form, calibrate, hats_of, knots_of, untaught
+from limner.tools.recommender.calibration_exam import forms_of, hold_exam
+from limner.tools.recommender.calibration_fit import DEEP, Exam, Slope, Theta, likelihood, smooth_gain
 from limner.tools.spans import IntArray
 
 USERS, ITEMS = 400, 60

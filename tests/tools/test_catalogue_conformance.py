@@ -18,8 +18,8 @@ from limner.errors import EncoderChangedError, StoreError, UnknownItemError
 from limner.models import Facet
 from limner.records import Item
 from limner.tools.catalogue import Catalogue
-from limner.tools.chroma_catalogue import ChromaCatalogue, open_catalogue
-from limner.tools.chroma_connection import connect
+from limner.tools.chroma.chroma_catalogue import ChromaCatalogue, open_catalogue
+from limner.tools.chroma.chroma_connection import connect
 from limner.tools.embedder import Embedder, FloatArray, HashingEmbedder
 from limner.tools.memory_catalogue import MemoryCatalogue, MemoryIndex
 

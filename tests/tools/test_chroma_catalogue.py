@@ -12,9 +12,9 @@ import pytest
 from limner.errors import EncoderChangedError, SettingsError, StoreError
 from limner.models import Facet
 from limner.records import Item
-from limner.tools.chroma_catalogue import ChromaCatalogue, open_catalogue
-from limner.tools.chroma_connection import ChromaConnection, connect
-from limner.tools.chroma_shelf import PAGE, ChromaShelf, Encoder
+from limner.tools.chroma.chroma_catalogue import ChromaCatalogue, open_catalogue
+from limner.tools.chroma.chroma_connection import ChromaConnection, connect
+from limner.tools.chroma.chroma_shelf import PAGE, ChromaShelf, Encoder
 from limner.tools.embedder import FloatArray, HashingEmbedder
 
 ITEMS = [Item(item_id=f"i{number:04}", title=f"thing{number}") for number in range(8)]
@@ -116,7 +116,7 @@ async def test_facets_of_another_encoder_are_noticed_without_items(tmp_path: Pat
 
 async def test_the_index_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from limner.tools.chroma_connection import connect\n"
+        "import sys; from pathlib import Path; from limner.tools.chroma.chroma_connection import connect\n"
         "from limner.errors import StoreError\n"
         "try: connect(Path(sys.argv[1]), None, wait=0.0, rebuild=False).close()\n"
         "except StoreError as error: print(error.reason.split(',')[0])\n"

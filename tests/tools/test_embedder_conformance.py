@@ -30,7 +30,7 @@ from limner.tools.encoders import (
     SentenceTransformersEmbedder,
     open_embedder,
 )
-from limner.tools.sql_store import open_store
+from limner.tools.sql.sql_store import open_store
 
 # LiteLLM silences this at import, but pytest restores the filters after each test.
 pytestmark = pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning")

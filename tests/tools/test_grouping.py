@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from limner.tools.embedder import FloatArray
-from limner.tools.group_fitting import GroupPlan, advance, fit_groups, groups_along_graph, seeds_of
-from limner.tools.group_gain import HeldBack, fit_with_gain
-from limner.tools.grouping import (
+from limner.tools.grouping.group_fitting import GroupPlan, advance, fit_groups, groups_along_graph, seeds_of
+from limner.tools.grouping.group_gain import HeldBack, fit_with_gain
+from limner.tools.grouping.grouping import (
     Groups,
     assign,
     group_items,
@@ -17,7 +17,7 @@ from limner.tools.grouping import (
     primary,
     rebase,
 )
-from limner.tools.interest_graph import edge_matrix, unit
+from limner.tools.grouping.interest_graph import edge_matrix, unit
 from limner.tools.matrices import sparse
 from limner.tools.spans import IntArray
 

@@ -13,7 +13,7 @@ from limner.errors import BadRowError, SettingsError
 from limner.records import Interaction
 from limner.tools.import_report import RejectedRow
 from limner.tools.importing import import_file, import_path, rejects_path
-from limner.tools.sql_store import SqlStore, open_store
+from limner.tools.sql.sql_store import SqlStore, open_store
 
 FUTURE = datetime(2099, 1, 1, tzinfo=UTC)
 GOOD = {"user_id": "u1", "item_id": "i1", "rating": 4.0, "timestamp": 1577880000, "text": "Warm too."}

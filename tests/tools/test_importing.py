@@ -17,7 +17,7 @@ from limner.records import Interaction, Item
 from limner.tools.forms import EPOCH
 from limner.tools.import_report import ImportProgress
 from limner.tools.importing import import_file, import_path, rejects_path
-from limner.tools.sql_store import SqlStore, open_store
+from limner.tools.sql.sql_store import SqlStore, open_store
 
 ARROW: Any = importlib.import_module("pyarrow")  # it has no types
 PARQUET: Any = importlib.import_module("pyarrow.parquet")

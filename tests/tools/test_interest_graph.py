@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from limner.tools.embedder import FloatArray
-from limner.tools.interest_graph import edge_matrix, interest_graph, unit
+from limner.tools.grouping.interest_graph import edge_matrix, interest_graph, unit
 
 
 def _f32(values: object) -> FloatArray:

@@ -11,7 +11,7 @@ from limner.tools.catalogue import Hit
 from limner.tools.embedder import FloatArray, HashingEmbedder
 from limner.tools.memory_catalogue import MemoryCatalogue
 from limner.tools.near_duplicates import Alike, titles_match
-from limner.tools.sql_store import open_store
+from limner.tools.sql.sql_store import open_store
 
 
 class WatchedCatalogue(MemoryCatalogue):

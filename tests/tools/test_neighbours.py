@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from limner.tools.embedder import FloatArray
-from limner.tools.interest_graph import unit
-from limner.tools.neighbours import nearest, neighbour_graph
+from limner.tools.grouping.interest_graph import unit
+from limner.tools.grouping.neighbours import nearest, neighbour_graph
 
 
 def _f32(values: object) -> FloatArray:

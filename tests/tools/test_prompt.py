@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, get_args
 import pytest
 from jinja2 import UndefinedError
 
-from limner.agents.batch_form import ItemShown
+from limner.agents.pairing.batch_form import ItemShown
 from limner.agents.phrasing import Opening, compose, openings, sentence_pattern
 from limner.tools.prompt import load_prompt, prompt_names
 

@@ -8,10 +8,16 @@ import pytest
 
 from limner.records import Item
 from limner.tools.card_scores import CardVectors
-from limner.tools.recommender_build import Choices, Material, fit_weights, hold_back, signals_from
-from limner.tools.recommender_index import IndexFacts, RecommenderIndex, load_index, save_index
-from limner.tools.recommender_portraits import Cards, Portrayed, card_matrix, nobody, profile_scores
-from limner.tools.recommender_signals import Words, trend_of
+from limner.tools.recommender.recommender_build import Choices, Material, fit_weights, hold_back, signals_from
+from limner.tools.recommender.recommender_index import IndexFacts, RecommenderIndex, load_index, save_index
+from limner.tools.recommender.recommender_portraits import (
+    Cards,
+    Portrayed,
+    card_matrix,
+    nobody,
+    profile_scores,
+)
+from limner.tools.recommender.recommender_signals import Words, trend_of
 from limner.tools.space import ENCODERS_OWN
 
 WORDS = Words.of(np.eye(4, dtype=np.float32), ENCODERS_OWN)

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from limner.records import Item
-from limner.tools.seqknn import GRID, Neighbours, SeqKnnOptions, attribute_vectors, choose, pair_matrix
+from limner.tools.recommender.seqknn import (
+    GRID,
+    Neighbours,
+    SeqKnnOptions,
+    attribute_vectors,
+    choose,
+    pair_matrix,
+)
 
 PLAIN = SeqKnnOptions(window=2, delta=0.5, row_power=0.0, column_power=0.0, decay=0.1, attributes="none")
 

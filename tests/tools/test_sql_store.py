@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from limner.errors import MissingExtraError, StoreError
 from limner.records import Interaction, Item
-from limner.tools.sql_local import LocalEngine
-from limner.tools.sql_store import SqlStore, open_store
-from limner.tools.sql_tables import metadata
+from limner.tools.sql.sql_local import LocalEngine
+from limner.tools.sql.sql_store import SqlStore, open_store
+from limner.tools.sql.sql_tables import metadata
 from limner.tools.store import Recorded
 
 OpenTenant = Callable[[str], Awaitable[SqlStore]]

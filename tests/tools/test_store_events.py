@@ -24,7 +24,7 @@ import asyncio, json, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from limner.records import Interaction
-from limner.tools.sql_store import open_store
+from limner.tools.sql.sql_store import open_store
 
 async def main(folder, url, batches, size):
     store = await open_store(folder=Path(folder), database_url=url or None, tenant="default")

@@ -7,9 +7,9 @@ import numpy as np
 
 from limner.communities import Belonging, Community, SharedInterest
 from limner.records import Interaction
-from limner.tools.sql_groups import KEPT
+from limner.tools.grouping.stored_groups import Grouping, GroupingFacts, MarkedUser, Placed, StoredGroup
+from limner.tools.sql.sql_groups import KEPT
 from limner.tools.store import Store
-from limner.tools.stored_groups import Grouping, GroupingFacts, MarkedUser, Placed, StoredGroup
 
 OpenTenant = Callable[[str], Awaitable[Store]]
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -30,7 +30,7 @@ from .portraits import print_card
 from .progress import BatchProgress, index_progress
 
 if TYPE_CHECKING:
-    from ..agents.card_estimate import CardEstimate
+    from ..agents.cards.card_estimate import CardEstimate
 
 _FAILURES_SHOWN = 10
 

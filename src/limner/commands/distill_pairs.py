@@ -28,7 +28,7 @@ from .progress import CountedProgress, counted_progress, index_progress
 
 if TYPE_CHECKING:
     from ..agents.drawing import Drawing
-    from ..agents.rehearsal import Scene
+    from ..agents.pairing.rehearsal import Scene
     from ..tools.budget import Budget
 
 _AT_ONCE = 2
@@ -108,7 +108,7 @@ async def _scenes(
     negatives: int,
     bar: CountedProgress,
 ) -> list["Scene"]:
-    from ..agents.rehearsal import scenes_of
+    from ..agents.pairing.rehearsal import scenes_of
 
     scenes: list[Scene] = []
     for user_id in users:
@@ -124,7 +124,7 @@ async def _logged(limner: Limner) -> frozenset[str]:
 
 def _foreseen(drawing: "Drawing", users: int, scenes: list["Scene"]) -> dict[str, int | float]:
     """Count at most: drafts and a verdict on each, and on what is extractive; notes are not foreseen."""
-    from ..agents.pair_judge import asks_judge
+    from ..agents.pairing.pair_judge import asks_judge
 
     deps = drawing.deps
     parts = 1 if deps.settings.pairing.paired else 2
@@ -137,7 +137,7 @@ async def _rehearse(
     drawing: "Drawing", scenes: list["Scene"], budget: "Budget", logged: frozenset[str], bar: CountedProgress
 ) -> dict[str, int | float]:
     """Write scene by scene, several at once; a budget that ends leaves the rest for the next time."""
-    from ..agents.rehearsal import Rehearsed, rehearse
+    from ..agents.pairing.rehearsal import Rehearsed, rehearse
     from ..streaming import bounded
 
     async def one(scene: "Scene") -> Rehearsed:

@@ -107,7 +107,7 @@ def _counted(logged: list["Example"], past: list["Example"]) -> dict[str, Any]:
 
 
 async def _teach(deps: "Deps", examples: list["Example"], target: Path, seed: int) -> dict[str, Any]:
-    from ..agents.rank_state import encoder_of
+    from ..agents.ranking.rank_state import encoder_of
     from ..distill.pairs.examples import table_of
     from ..distill.pairs.teach import teach_scorer
     from ..tools.cross_scorer import save_scorer

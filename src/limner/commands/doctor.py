@@ -81,7 +81,7 @@ async def _store(settings: Settings) -> str:
 
 
 async def _index(settings: Settings) -> str:
-    from ..tools.chroma_catalogue import open_catalogue
+    from ..tools.chroma.chroma_catalogue import open_catalogue
     from ..tools.encoders import open_embedder
 
     embedder = open_embedder(

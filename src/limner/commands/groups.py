@@ -148,7 +148,7 @@ def groups(
         return print_json(users) if as_json else say("\n".join(users))
     shown = found[:limit] if limit else found
     if plot is not None:
-        from ..tools.group_plot import draw_groups
+        from ..tools.grouping.group_plot import draw_groups
 
         draw_groups(shown[:_SHOWN], plot)
         note(f"drawn to {plot}")

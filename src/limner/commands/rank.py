@@ -35,7 +35,7 @@ from .drawing import BudgetCalls, BudgetMoney, BudgetTokens, Drafts, Seed, momen
 from .progress import index_progress
 
 if TYPE_CHECKING:
-    from ..agents.rank_estimate import RankEstimate
+    from ..agents.ranking.rank_estimate import RankEstimate
 
 _TITLE = 40
 _SHOWN_BEYOND = 5

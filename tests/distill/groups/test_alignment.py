@@ -5,8 +5,8 @@ import pytest
 
 from limner.distill.groups.alignment import AlignSettings, align, soft_target_loss
 from limner.tools.embedder import FloatArray
-from limner.tools.grouping import Groups, assign, primary
-from limner.tools.interest_graph import unit
+from limner.tools.grouping.grouping import Groups, assign, primary
+from limner.tools.grouping.interest_graph import unit
 
 torch = pytest.importorskip("torch")
 

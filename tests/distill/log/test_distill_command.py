@@ -15,7 +15,7 @@ from limner.distill.log.export_rollouts import export_rollouts
 from limner.distill.log.training_set import TrainingSet
 from limner.models import Profile, Rollout
 from limner.records import Interaction
-from limner.tools.sql_store import open_store
+from limner.tools.sql.sql_store import open_store
 from limner.tools.store import Published
 
 Draft = Callable[..., Rollout]

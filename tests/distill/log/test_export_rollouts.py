@@ -11,7 +11,7 @@ import pytest
 from limner.distill.log.export_rollouts import export_rollouts
 from limner.models import Profile, Rollout
 from limner.records import Message, Usage
-from limner.tools.sql_store import SqlStore, open_store
+from limner.tools.sql.sql_store import SqlStore, open_store
 from limner.tools.store import Published
 
 parquet: Any = importlib.import_module("pyarrow.parquet")

@@ -16,7 +16,7 @@ from limner.errors import BadRowError, UnknownFormatError
 from limner.models import Rollout
 from limner.pairings import Pair, PairSide
 from limner.records import Message
-from limner.tools.sql_store import SqlStore, open_store
+from limner.tools.sql.sql_store import SqlStore, open_store
 
 arrow: Any = importlib.import_module("pyarrow")
 parquet: Any = importlib.import_module("pyarrow.parquet")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from limner.agents.rank_factors import gather_factors
+from limner.agents.ranking.rank_factors import gather_factors
 from limner.agents.state import Deps
 from limner.distill.pairs.examples import Example, Table, logged_examples, past_examples, table_of
 from limner.models import Rollout

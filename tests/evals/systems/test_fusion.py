@@ -11,8 +11,8 @@ from limner.evals.systems.fusion import Fitting, Fusion, FusionOptions
 from limner.evals.systems.popularity import RandomScores
 from limner.evals.systems.seqknn import SeqKnn
 from limner.records import Usage
-from limner.tools.blending import z_scores
-from limner.tools.seqknn import SeqKnnOptions
+from limner.tools.recommender.blending import z_scores
+from limner.tools.recommender.seqknn import SeqKnnOptions
 
 PastOf = Callable[..., Past]
 QueriesOf = Callable[..., Queries]

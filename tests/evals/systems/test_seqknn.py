@@ -9,7 +9,7 @@ from limner.evals.dataset import FloatArray
 from limner.evals.splits import Answers, Past, Queries
 from limner.evals.systems.seqknn import SeqKnn
 from limner.records import Item
-from limner.tools.seqknn import SeqKnnOptions, attribute_vectors
+from limner.tools.recommender.seqknn import SeqKnnOptions, attribute_vectors
 
 PastOf = Callable[..., Past]
 QueriesOf = Callable[..., Queries]

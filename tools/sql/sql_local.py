@@ -1,0 +1,229 @@
+"""SQLite in a folder: one writer that commits in groups, several readers.
+
+Each call crosses into a thread once and runs all its statements there. Driving SQLite statement by statement
+from the event loop costs a crossing for each cursor, execute and fetch.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ...errors import StoreError
+
+T = TypeVar("T")
+READERS = 2
+GROUP = 256
+"""Writes that share a commit at most."""
+
+LOG_PAGES = 8_000
+"""Pages in the write-ahead log before they are copied into the file; 32 MB."""
+
+BUSY_SECONDS = 60.0
+"""How long a write waits for another process that writes."""
+
+
+class _Write(NamedTuple):
+    """A write that somebody awaits."""
+
+    change: Callable[[Connection], Any]
+    loop: asyncio.AbstractEventLoop
+    done: "asyncio.Future[Any]"
+
+
+class _Outcome(NamedTuple):
+    """What became of a write."""
+
+    write: _Write
+    result: Any
+    error: Exception | None
+
+
+class LocalEngine:
+    """Runs functions of a connection against one SQLite file.
+
+    Args:
+        file: The database; made if it is missing.
+        durable: Whether a write is on disk, rather than in the hands of the operating system, when it returns.
+    """
+
+    def __init__(self, file: Path, *, durable: bool = True) -> None:
+        self.url = f"sqlite:///{file}"
+        self._writing = _engine(self.url, immediate=True, durable=durable)
+        self._reading = _engine(self.url, immediate=False, durable=durable)
+        self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._commit_groups, name="limner-writer", daemon=True)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="limner-reader")
+        self._mine = threading.local()
+        self._opened: list[Connection] = []
+        self._closed = False
+
+    async def open(self, prepare: Callable[[Connection], None]) -> None:
+        """Create the file if there is none, run `prepare` in a transaction and begin to take writes."""
+        await asyncio.to_thread(self._prepare, prepare)
+        self._writer.start()
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Run a query; it sees every write that was acknowledged before."""
+        self._check_open()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self._query, query)
+        except SQLAlchemyError as error:
+            raise StoreError(self.url, reason_of(error)) from error
+
+    async def write(self, change: Callable[[Connection], T]) -> T:
+        """Run a change and return when it is on disk. Others may share its transaction."""
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._writes.put(_Write(change, loop, done))
+        try:
+            return await done
+        except SQLAlchemyError as error:
+            raise StoreError(self.url, reason_of(error)) from error
+
+    async def aclose(self) -> None:
+        """Finish the writes that wait, then close the file."""
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.to_thread(self._shut)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError(self.url, "is closed; open it again")
+
+    def _prepare(self, prepare: Callable[[Connection], None]) -> None:
+        try:
+            with self._writing.connect() as connection, connection.begin():
+                prepare(connection)
+        except SQLAlchemyError as error:
+            raise StoreError(self.url, f"{reason_of(error)}; check the file and its folder") from error
+
+    def _query(self, query: Callable[[Connection], T]) -> T:
+        connection: Connection | None = getattr(self._mine, "connection", None)
+        if connection is None:
+            connection = self._mine.connection = self._reading.connect()
+            self._opened.append(connection)
+        return query(connection)
+
+    def _commit_groups(self) -> None:
+        connection: Connection | None = None
+        while (first := self._writes.get()) is not None:
+            group, stop = self._group(first)
+            try:
+                connection = connection or self._writing.connect()
+                outcomes = _commit(connection, group)
+            except Exception as error:  # noqa: BLE001 - it belongs to those who wait, whatever it is
+                outcomes = [_Outcome(write, None, error) for write in group]
+            _report(outcomes)
+            if stop:
+                break
+        if connection is not None:
+            connection.close()
+
+    def _group(self, first: _Write) -> tuple[list[_Write], bool]:
+        """Return `first` with the writes that wait behind it, and whether to stop after them."""
+        group = [first]
+        while len(group) < GROUP:
+            try:
+                write = self._writes.get_nowait()
+            except queue.Empty:
+                break
+            if write is None:
+                return group, True
+            group.append(write)
+        return group, False
+
+    def _shut(self) -> None:
+        self._writes.put(None)
+        if self._writer.ident is not None:
+            self._writer.join()
+        self._readers.shutdown()
+        for connection in self._opened:
+            connection.close()
+        self._reading.dispose()
+        self._writing.dispose()
+
+
+def reason_of(error: SQLAlchemyError) -> str:
+    """Return the database's own words without the statement and its parameters."""
+    words = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    return " ".join(words.split())
+
+
+def _commit(connection: Connection, group: list[_Write]) -> list[_Outcome]:
+    """Run a group in one transaction; if one of them fails, each in its own."""
+    try:
+        with connection.begin():
+            return [_Outcome(write, write.change(connection), None) for write in group]
+    except Exception as error:  # noqa: BLE001 - it belongs to those who wait, whatever it is
+        if len(group) == 1:
+            return [_Outcome(group[0], None, error)]
+    return [outcome for write in group for outcome in _commit(connection, [write])]
+
+
+def _report(outcomes: list[_Outcome]) -> None:
+    """Wake each event loop once for all its writes."""
+    for loop in {outcome.write.loop for outcome in outcomes}:
+        mine = [outcome for outcome in outcomes if outcome.write.loop is loop]
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, mine)
+
+
+def _resolve(outcomes: list[_Outcome]) -> None:
+    for write, result, error in outcomes:
+        if write.done.cancelled():
+            continue
+        if error is None:
+            write.done.set_result(result)
+        else:
+            write.done.set_exception(error)
+
+
+def _engine(url: str, *, immediate: bool, durable: bool) -> Engine:
+    """Return an engine whose connections keep what they acknowledge.
+
+    In WAL mode only `synchronous=FULL` puts a commit on disk before it returns:
+    https://www.sqlite.org/pragma.html#pragma_synchronous
+    """
+    engine = create_engine(
+        url, poolclass=NullPool, connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS}
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction] - called by SQLAlchemy
+        connection.isolation_level = None  # transactions begin where we say, not at the first change
+        _to_wal(connection)
+        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    if immediate:
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction] - called by SQLAlchemy
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _to_wal(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; the switch does not wait by itself for other processes."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

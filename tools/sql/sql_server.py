@@ -1,0 +1,109 @@
+"""PostgreSQL by URL: a pool of connections, each call one transaction."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import URL, Connection, make_url, text
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from ...errors import MissingExtraError, StoreError
+from .sql_local import reason_of
+
+T = TypeVar("T")
+POOL = 10
+ATTEMPTS = 10
+"""Runs of a change that meets other writers at the same rows."""
+
+CONNECT_SECONDS = 10
+MIGRATION_LOCK = 0x4C494D4E
+"""Advisory lock held while tables are made; any number that nobody else uses."""
+
+
+class ServerEngine:
+    """Runs functions of a connection against one PostgreSQL database."""
+
+    def __init__(self, database_url: str) -> None:
+        url = server_url(database_url)
+        self.url = masked(url)
+        self._engine = create_async_engine(
+            url,
+            pool_size=POOL,
+            max_overflow=0,
+            skip_autocommit_rollback=True,
+            connect_args={"connect_timeout": CONNECT_SECONDS},
+        )
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def open(self, prepare: Callable[[Connection], None]) -> None:
+        """Connect and run `prepare` in a transaction, while no other process does."""
+
+        def alone(connection: Connection) -> None:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+            prepare(connection)
+
+        try:
+            async with self._engine.begin() as connection:
+                await connection.run_sync(alone)
+        except SQLAlchemyError as error:
+            await self._engine.dispose()
+            raise StoreError(self.url, f"{reason_of(error)}; check `database_url` and the server") from error
+        except BaseException:
+            await self._engine.dispose()
+            raise
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Run a query."""
+        try:
+            async with self._reading.connect() as connection:
+                return await connection.run_sync(query)
+        except SQLAlchemyError as error:
+            raise StoreError(self.url, reason_of(error)) from error
+
+    async def write(self, change: Callable[[Connection], T]) -> T:
+        """Run a change and return when it is on disk; run it again if another writer was there first."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self._engine.begin() as connection:
+                    return await connection.run_sync(change)
+            except (IntegrityError, OperationalError) as error:
+                if attempt == ATTEMPTS or not _is_conflict(error):
+                    raise StoreError(self.url, reason_of(error)) from error
+            except SQLAlchemyError as error:
+                raise StoreError(self.url, reason_of(error)) from error
+        raise AssertionError("the last attempt returns or raises")
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._engine.dispose()
+
+
+def server_url(database_url: str) -> URL:
+    """Return the URL with the driver that is used here.
+
+    Raises:
+        StoreError: It is no URL of a PostgreSQL database.
+        MissingExtraError: The driver is not installed.
+    """
+    try:
+        url = make_url(database_url)
+    except ArgumentError as error:
+        raise StoreError("`database_url`", "is no URL; write postgresql://user@host/name") from error
+    if url.get_backend_name() not in ("postgresql", "postgres"):
+        raise StoreError(masked(url), "is no PostgreSQL database; write postgresql://user@host/name")
+    try:
+        import psycopg  # noqa: F401  # pyright: ignore[reportUnusedImport] - only to see whether it is there
+    except ImportError as error:
+        raise MissingExtraError("PostgreSQL", "postgres") from error
+    return url.set(drivername="postgresql+psycopg")
+
+
+def masked(url: URL) -> str:
+    """Return the URL as it may be shown."""
+    shown = url.set(drivername=url.get_backend_name()).difference_update_query(["password"])
+    return shown.render_as_string(hide_password=True)
+
+
+def _is_conflict(error: IntegrityError | OperationalError) -> bool:
+    """Whether running the change again may help: a duplicate key, a deadlock, a serialisation failure."""
+    return getattr(error.orig, "sqlstate", None) in ("23505", "40001", "40P01")
