@@ -56,7 +56,7 @@ class Theme:
 
 
 def find_themes(case: Case, cues: Sequence[Cue], lexicon: Lexicon, *, most: int) -> tuple[Theme, ...]:
-    """Group liked interactions by the meaning of their items, and disliked ones into one theme.
+    """Group liked interactions by the meaning of their items, and of disliked ones those that share a phrase.
 
     Args:
         case: The run's material; the last `WINDOW` of `visible` are grouped, and older ones that share the
@@ -75,7 +75,7 @@ def find_themes(case: Case, cues: Sequence[Cue], lexicon: Lexicon, *, most: int)
     disliked = [event for event in recent if case.polarity(event) == "dislike"]
     if not liked:
         liked = [event for event in recent if event not in disliked]
-    dislikes = _theme(case, disliked, noted, lexicon, "dislike")
+    dislikes = _dislikes(case, disliked, noted, lexicon)
     room = max(1, most - (1 if dislikes else 0))
     groups = _cluster(case, liked, most=min(room, -(-len(liked) // _EVENTS_PER_THEME)))
     likes = [theme for group in groups if (theme := _theme(case, group, noted, lexicon, "like"))]
@@ -86,6 +86,22 @@ def find_themes(case: Case, cues: Sequence[Cue], lexicon: Lexicon, *, most: int)
         if only:
             likes.append(replace(dislikes, phrases=only))
     return tuple(likes[:most]) or _plain_theme(case)
+
+
+def _dislikes(
+    case: Case, events: Sequence[Interaction], noted: dict[str, list[str]], lexicon: Lexicon
+) -> Theme | None:
+    """Return the theme of the disliked interactions that share the phrase which tells most about them all.
+
+    Dislikes are few and of all sorts; one sentence about them all would say of each what is true of another.
+    """
+    whole = _theme(case, events, noted, lexicon, "dislike")
+    if whole is None:
+        return None
+    alike = [
+        event for event in events if whole.name in {*case.phrases(event), *noted.get(event.event_id, ())}
+    ]
+    return _theme(case, alike, noted, lexicon, "dislike") or whole
 
 
 def _recurring(case: Case, cues: Sequence[Cue]) -> list[Interaction]:

@@ -15,6 +15,7 @@ from limner.errors import (
     BadRowError,
     BudgetExceededError,
     EmptyHistoryError,
+    InputError,
     UnknownItemError,
     UnknownUserError,
 )
@@ -277,16 +278,30 @@ async def test_a_batch_stops_at_its_budget_and_says_so(tmp_path: Path, chat: Scr
     assert spent == 3
 
 
+async def test_a_number_is_a_budget_of_so_many_calls(limner: Limner, chat: ScriptedChat) -> None:
+    for wrong in (0, -1, True, "3"):
+        with pytest.raises(InputError, match=f"at least 1, or a `limner.Budget`; got {wrong!r}"):
+            await limner.profile("ada", budget=wrong)  # type: ignore[arg-type]  # what a caller may type
+    assert chat.requests == []
+    await fill(limner)
+
+    outcomes = [outcome async for outcome in limner.profiles(budget=1, at_once=1)]
+
+    assert len(chat.requests) == 1
+    assert any(isinstance(outcome.error, BudgetExceededError) for outcome in outcomes)
+
+
 async def test_a_budget_can_be_shared_between_calls(limner: Limner, chat: ScriptedChat) -> None:
     await fill(limner)
-    budget = Budget(BudgetSettings(calls=5))
+    budget = Budget(BudgetSettings(calls=6))
 
     await limner.profile("ada", budget=budget)
     await limner.pair("ada", "knots", budget=budget)
 
-    # Notes and a draft for the portrait; notes on the item, a draft and a verdict for the pair.
+    # Notes and a draft for the portrait; notes on the item, a draft and a verdict for the pair. The call for a verdict
+    # on blank profiles stays: this model gives no log-probabilities to correct.
     assert len(chat.requests) == budget.spent.calls == 5
-    with pytest.raises(BudgetExceededError, match="next call may need 2"):
+    with pytest.raises(BudgetExceededError, match="next call may need 3"):
         await limner.pair("ada", "lamps", budget=budget)
     assert len(chat.requests) == 5
 

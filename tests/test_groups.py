@@ -264,6 +264,18 @@ async def test_few_users_still_make_several_groups(tmp_path: Path) -> None:
         assert {_theme(found) async for found in limner.groups()} == set(THEMES)
 
 
+async def test_people_who_all_had_the_same_are_one_group(tmp_path: Path) -> None:
+    async with Limner(_settings(tmp_path, model="none"), clock=ManualClock(NOW)) as limner:
+        # Without words a hashed vector is (1, 0, 0, …), so the users' mean is exact and nothing is left beside it.
+        await limner.add_items([{"item_id": "bare"}])
+        await _fill(limner, (_event(f"user-{number}", "bare", 1) for number in range(7)))
+
+        report = await limner.refresh()
+
+        assert (report.groups, report.left_out) == (1, 0)
+        assert (await limner.group("user-3")).size == 7
+
+
 async def test_tenants_have_groups_of_their_own(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     async with Limner(_settings(folder, model="none"), clock=ManualClock(NOW)) as limner:

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from limner import Filters, Limner, LimnerSync, Recommendations
+from limner.agents.recommend import recommend_keeping
+from limner.cards import ItemCard
 from limner.errors import InputError, UnknownUserError
 from limner.settings import Settings, load_settings
 from limner.tools.budget import Budget
 from limner.tools.chat import ChatRequest
 from limner.tools.clock import ManualClock
+from limner.tools.recommender.recommender_build import Held, Material, fit_weights
 from limner.tools.scripted import Scripted, ScriptedChat
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -146,9 +149,10 @@ async def test_an_item_that_nobody_ever_chose_is_reached_by_its_words(limner: Li
 async def test_a_user_without_a_history_gets_what_many_chose_lately_with_a_note(limner: Limner) -> None:
     await limner.record("new", [{"kind": "message", "at": START, "text": "hello"}])
 
-    found = await limner.recommend("new", k=12)
+    found = await limner.recommend("new", k=12, generate=True)
 
     assert "nothing the user had is in the catalogue" in found.notes[0]
+    assert "nothing is known from which" in found.notes[1] and found.usage.calls == 0
     assert set(ids(found)[-2:]) == {"tulips", "telescopes"}  # nobody chose them
     assert {tuple(one.shares) for one in found.items[:5]} == {("trend",)}
 
@@ -223,6 +227,120 @@ async def test_the_index_is_kept_until_something_changes(limner: Limner, tmp_pat
 
     await limner.add_items([{"item_id": "moss", "title": "The book of moss", "categories": ["garden"]}])
     assert "moss" in ids(await limner.recommend("ada", k=12))
+
+
+class TickingClock(ManualClock):
+    """A clock that never shows the same moment twice, as real ones do."""
+
+    def now(self) -> datetime:
+        """Move on by a second."""
+        self.advance(1)
+        return super().now()
+
+
+async def test_the_index_is_kept_while_time_passes(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    async with Limner(settings, chat=ScriptedChat(), clock=TickingClock(NOW)) as limner:
+        await fill(limner)
+        first = await limner.recommend("ada")
+        back = await limner.recommend("ada", as_of=START + timedelta(days=3))
+        second, third = await limner.recommend("bo"), await limner.recommend("ada")
+
+        assert first.index == second.index == third.index != back.index
+        assert await limner.recommend("ada", as_of=START + timedelta(days=3)) == back
+    async with Limner(settings, chat=ScriptedChat(), clock=TickingClock(NOW + timedelta(days=1))) as other:
+        assert (await other.recommend("ada")).index == first.index
+
+
+async def test_an_index_never_answers_an_earlier_moment_whatever_the_counts_say(limner: Limner) -> None:
+    cut = START + timedelta(days=30)
+    late = [{"item_id": "telescopes", "kind": "purchase", "at": cut + timedelta(days=1), "event_id": "late"}]
+    await limner.record("ada", late)
+    before = await limner.recommend("ada", k=9, as_of=cut)
+    today = await limner.recommend("ada", k=9)
+    # One choice of the past comes in late: there are as many before the cut now as the index of today holds.
+    await limner.record("bo", [{"item_id": "comets", "kind": "view", "at": cut - timedelta(days=9)}])
+
+    after = await limner.recommend("ada", k=9, as_of=cut)
+
+    assert after.index not in (before.index, today.index)
+    assert "telescopes" in ids(after)
+
+
+async def test_no_tenant_reads_the_index_of_another(tmp_path: Path) -> None:
+    cut = START + timedelta(days=30)
+    found: dict[str, Recommendations] = {}
+    for tenant, shelf in (("shop", "garden"), ("shop-past", "sky")):
+        settings = settings_in(tmp_path, tenant=tenant)
+        async with Limner(settings, chat=ScriptedChat(), clock=ManualClock(NOW)) as limner:
+            await limner.add_items(ITEMS)
+            for number in range(10):
+                await limner.record(f"u{number}", happened(f"u{number}", SHELVES[shelf][:5]))
+            await limner.record("new", [{"kind": "message", "at": START, "text": "hello"}])
+            await limner.recommend("new")  # so that the past has a file of its own
+            found[tenant] = await limner.recommend("new", k=1, as_of=cut)
+
+    assert ids(found["shop"])[0] in SHELVES["garden"] and ids(found["shop-past"])[0] in SHELVES["sky"]
+    written = {path.name for path in (tmp_path / "recommender").iterdir()}
+    assert written == {"shop.npz", "shop.past.npz", "shop-past.npz", "shop-past.past.npz"}
+
+
+async def test_messages_do_not_crowd_out_what_the_user_had(limner: Limner) -> None:
+    before = await limner.recommend("ada", k=3)
+    chatter = [
+        {"kind": "message", "at": START + timedelta(days=9, seconds=second), "text": f"hello {second}"}
+        for second in range(220)
+    ]
+    await limner.record("ada", chatter)
+
+    after = await limner.recommend("ada", k=3)
+
+    assert (ids(after), after.notes) == (ids(before), before.notes) == (["hedges", "ferns", "tulips"], ())
+
+
+async def test_what_the_model_wrote_is_logged_even_if_nobody_can_read_it(tmp_path: Path) -> None:
+    chat = ScriptedChat(lambda request: {"thing": "A book"})
+    async with Limner(settings_in(tmp_path), chat=chat, clock=ManualClock(NOW)) as limner:
+        await fill(limner)
+        found = await limner.recommend("ada", k=2, generate=True, outcome="telescopes")
+        rollouts = [rollout async for rollout in limner.rollouts()]
+
+    assert (ids(found), found.drafts) == (["hedges", "ferns"], ())
+    assert found.notes == ("the model wrote no next item",)
+    assert [(rollout.selected, rollout.rewards["total"]) for rollout in rollouts] == [(False, 0.0)] * 3
+
+
+async def test_no_card_that_read_a_held_back_choice_speaks_where_weights_are_fitted(
+    limner: Limner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for item, read in (("ferns", "garden-0-ferns"), ("roses", "garden-0-roses"), ("moons", "")):
+        card = ItemCard(
+            item_id=item,
+            liked_by=f"Suits people who like {item}.",
+            disliked_by=f"Not for people who avoid {item}.",
+            feature=f"Stands out for {item}.",
+            read=(read,) if read else (),  # shown to the writer, and cited nowhere
+            as_of=START + timedelta(days=20),
+            language="en",
+            source="model",
+            fingerprint=item,
+            created_at=NOW,
+        )
+        await limner.doors.store.put_cards([card])
+    await limner.add_items([{"item_id": "moons", "title": "The book of moons"}])
+    seen: list[Material] = []
+
+    def spy(material: Material, held: Held) -> Any:
+        seen.append(material)
+        return fit_weights(material, held)
+
+    monkeypatch.setattr(recommend_keeping, "fit_weights", spy)
+    await limner.recommend("ada")
+
+    [material] = seen
+    assert material.cards is not None
+    # Ferns are the last book of every gardener, so that somebody's choice of them is held back.
+    assert [material.items[number].item_id for number in material.cards.items.tolist()] == ["moons", "roses"]
 
 
 async def test_a_share_of_new_choices_may_be_missing_if_the_settings_say_so(tmp_path: Path) -> None:
@@ -340,16 +458,21 @@ def test_the_command_prints_a_document_a_line_for_everybody(tmp_path: Path) -> N
     async def prepare() -> None:
         async with Limner(settings_in(tmp_path), chat=ScriptedChat()) as limner:
             await fill(limner)
+            await limner.add_items(
+                [{"item_id": "[x]", "title": "Steel [/bold] hedges", "categories": ["iron"]}]
+            )
 
     asyncio.run(prepare())
     runner = CliRunner(env={"LIMNER_EMBEDDER": "hashing", "LIMNER_MODEL": "none"})
     one = runner.invoke(app, ["recommend", "ada", "-k", "2", "--json", "--store", str(tmp_path)])
     every = runner.invoke(app, ["recommend", "--all", "-k", "1", "--store", str(tmp_path)])
     table = runner.invoke(app, ["recommend", "ada", "--store", str(tmp_path)])
+    marked = runner.invoke(app, ["recommend", "ada", "--category", "iron", "--store", str(tmp_path)])
     neither = runner.invoke(app, ["recommend", "--store", str(tmp_path)])
 
     assert [row["item_id"] for row in json.loads(one.stdout)["items"]] == ["hedges", "ferns"]
     lines = [json.loads(line) for line in every.stdout.splitlines()]
     assert len(lines) == 22 and all(len(line["items"]) == 1 for line in lines)
     assert "book of hedges" in table.stdout
+    assert "[/bold]" in marked.stdout and "[x]" in marked.stdout  # titles are data, not markup
     assert neither.exit_code == 1 and "name one user, or give --all" in neither.stderr

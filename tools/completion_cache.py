@@ -44,7 +44,8 @@ class CachedChat:
     """A model whose answers are kept in a store, for one event loop.
 
     Identical requests in flight at once are sent once. Only complete answers (`stop`) of the first choice
-    are kept; a sample without a seed is never taken from the cache, since another one is wanted. Look-ups
+    are kept, and of those without a schema at temperature 0, whose length is part of the question, also cut ones; a
+    sample without a seed is never taken from the cache, since another one is wanted. Look-ups
     of concurrent requests share a query, and writes share a transaction: await `flush` before anything
     that used an answer is published, and before anything is forgotten.
 
@@ -97,7 +98,7 @@ class CachedChat:
             if leader.cancelled() or isinstance(leader.exception(), BudgetExceededError):
                 continue  # that was the other caller's affair: ask in its place
             result = leader.result()
-            self._keep(key, result, subject)
+            self._keep(key, request, result, subject)
             return replace(result, usage=Usage(cached_calls=1))
         return await self._lead(key, request, budget, subject)
 
@@ -146,7 +147,7 @@ class CachedChat:
                 result = _from_json(kept)
             else:
                 result = await self._inner.complete(request, budget)
-                self._keep(key, result, subject)
+                self._keep(key, request, result, subject)
             leader.set_result(result)
             return result
         except Exception as error:
@@ -182,9 +183,11 @@ class CachedChat:
                     if not future.done():
                         future.set_result(found.get(key))
 
-    def _keep(self, key: str, result: ChatResult, subject: Subject) -> None:
+    def _keep(self, key: str, request: ChatRequest, result: ChatResult, subject: Subject) -> None:
         """Queue an answer that may serve again; a fallback's would outlive the trouble that led to it."""
-        if result.finish_reason != "stop" or result.model != self._inner.name:
+        # Of a verdict or a choice only the first token counts, whatever a talkative model would say behind it.
+        short = request.json_schema is None and request.temperature == 0 and result.finish_reason == "length"
+        if not (result.finish_reason == "stop" or short) or result.model != self._inner.name:
             return
         self._unsaved.setdefault(key, {})[subject] = _to_json(result)
         if self._writer is None or self._writer.done():

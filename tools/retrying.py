@@ -23,6 +23,11 @@ _LONGEST_REASON = 300
 _KEY_SHAPES = re.compile(
     r"(?i)\b(?:sk|pk|rk|gsk|hf|xai|tgp|r8|AIza|key)[-_][\w*.\-]{6,}|AIza[\w\-]{10,}|(?<=bearer )\S+"
 )
+_NO_KEY = re.compile(
+    r"(?i)\bmissing\b[^.]*\b(?:credentials|api[ _]?key)\b|\bapi[ _]key\b[^.]*\bmust be set\b"
+)
+"""What clients say that found no key, before they send anything."""
+
 _TRANSIENT = frozenset((408, 409, 425, 429))
 _WORDS = {
     400: "the request was rejected",
@@ -111,6 +116,9 @@ def classify(error: Exception, *, now: datetime, secrets: Sequence[str]) -> Fail
             return Failure(reason=f"nobody answers there: {said}", retry=True, billed=False)
         if any(isinstance(link, httpx.TransportError) for link in chain):
             return Failure(reason=f"the connection broke: {said}", retry=True, billed=True)
+        if _NO_KEY.search(said):
+            reason = f"nothing was sent, for want of a key: {said}; or set `chat.api_key`"
+            return Failure(reason=reason, retry=False, billed=False)
         return Failure(reason=f"the answer could not be read: {said}", retry=True, billed=True)
     words = _WORDS.get(status, "the server failed" if status >= 500 else "the request was rejected")
     if type(error).__name__ == "ContextWindowExceededError":

@@ -251,7 +251,10 @@ class Store(Protocol):
         ...
 
     async def put_groups(self, placed: Placed) -> None:
-        """Keep what a refresh found, in one transaction; groups of the last eight refreshes stay."""
+        """Keep what a refresh found, in one transaction.
+
+        Groups of the last eight refreshes stay, and those of the newest moment.
+        """
         ...
 
     async def grouping(self, *, as_of: datetime) -> Grouping | None:
@@ -263,11 +266,11 @@ class Store(Protocol):
         ...
 
     async def belongings(self, user_id: str) -> list[Belonging]:
-        """Return where the last refresh put a user, most first."""
+        """Return where the refresh of the newest moment put a user, most first."""
         ...
 
     def group_members(self, group_id: str, batch: int = 1000) -> AsyncIterator[list[str]]:
-        """Stream the users whom the last refresh put into a group more than into any other, in id order."""
+        """Stream the users whom the refresh of the newest moment put into a group most, in id order."""
         ...
 
     async def counts(self) -> Counts:

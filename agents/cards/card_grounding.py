@@ -17,13 +17,15 @@ from .card_form import PARTS, CardDraft, fixed_sentence
 from .card_material import CardMaterial
 
 LONGEST_QUOTE = 5
-"""Words in a row that a card may share with a review."""
+"""Words in a row that a card may share with a review; where no blanks part words, two characters count as one."""
 
 _MOST_EVIDENCE = 4
 _QUOTE_CHARACTERS = 240
 _PUBLISHER_CHARACTERS = 4000
 _MOST_STRAY = 2
 _WORD = re.compile(r"\w{4,}")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+"""A character of a script that writes words without blanks between them."""
 
 
 class Grounded(NamedTuple):
@@ -94,6 +96,8 @@ def quotes_review(text: str, reviews: Sequence[str], publisher: str) -> bool:
         True
         >>> quotes_review("People who bought this for a cousin", said, "")
         False
+        >>> quotes_review("我上周在车站旁边买了这个送给表妹", ["我上周在车站旁边买了这个"], "")
+        True
     """
     runs = set(_runs(text)) - set(_runs(publisher))
     return any(not runs.isdisjoint(_runs(review)) for review in reviews)
@@ -101,8 +105,8 @@ def quotes_review(text: str, reviews: Sequence[str], publisher: str) -> bool:
 
 def _runs(text: str) -> Iterator[tuple[str, ...]]:
     words = re.findall(r"\w+", text.casefold())
-    size = LONGEST_QUOTE + 1
-    return (tuple(words[start : start + size]) for start in range(len(words) - size + 1))
+    for parts, longest in ((words, LONGEST_QUOTE), (_UNSPACED.findall(text), 2 * LONGEST_QUOTE)):
+        yield from (tuple(parts[start : start + longest + 1]) for start in range(len(parts) - longest))
 
 
 def _vocabulary(material: CardMaterial) -> set[str]:

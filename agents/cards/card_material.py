@@ -17,14 +17,14 @@ from ...tools.prompt import load_prompt
 from ...tools.reward import Exam
 from ...tools.store import RatingScale
 from ..case import Case, EventLine, one_line
-from ..lexicon import item_phrases, rank_phrases, text_phrases
+from ..lexicon import Lexicon, item_phrases, rank_phrases, text_phrases
 from ..state import LENGTHS, Deps
 
 BATCHED = ("describe_items",)
 CHAIN = ("card_likers", "card_dislikers", "card_feature")
 """Prompts of the two forms, in the order of asking."""
 
-_FORM = 1
+_FORM = 2
 """Counts up when fixed sentences are made of other phrases, or grounding changes."""
 
 _TAG = re.compile(r"<!--.*?(?:-->|$)|<[^<>]{0,500}(?:>|$)", re.DOTALL)
@@ -119,7 +119,7 @@ def phrases_of(deps: Deps, item: Item, case: Case) -> CardPhrases:
     """Return the phrases of an item's texts and reviews that the parts of its card may use.
 
     Who dislikes it is told by what disliking reviewers say, then by what the item is: who avoids that is put off.
-    A review's phrase counts only if two reviews or the catalogue use it, so that no reviewer's own words do.
+    A review's phrase counts only if two reviewers or the catalogue use it, so that no reviewer's own words do.
 
     Raises:
         NoTextError: There are none.
@@ -129,8 +129,9 @@ def phrases_of(deps: Deps, item: Item, case: Case) -> CardPhrases:
     title = text_phrases(item.title, publishers, most_words=2)
     description = (item.description or "")[:_DESCRIPTION_CHARACTERS]
     described = [phrase for phrase in text_phrases(description, publishers, most_words=2) if " " in phrase]
-    liked = [case.words(event) for event in case.visible if case.polarity(event) != "dislike"]
-    disliked = [case.words(event) for event in case.visible if case.polarity(event) == "dislike"]
+    spoken = _common_words(case, deps.lexicon)
+    liked = [spoken[event.event_id] for event in case.visible if case.polarity(event) != "dislike"]
+    disliked = [spoken[event.event_id] for event in case.visible if case.polarity(event) == "dislike"]
     anything = [*labels, *title, *described, *(phrase for said in liked + disliked for phrase in said)][:1]
     if not anything:
         raise NoTextError(case.subject)
@@ -147,6 +148,20 @@ def phrases_of(deps: Deps, item: Item, case: Case) -> CardPhrases:
         grounds=_first([*praise, *complaints], but=likers),
         apart=_first([*title, *praise, *described, *likers], but=likers),
     )
+
+
+def _common_words(case: Case, lexicon: Lexicon) -> dict[str, list[str]]:
+    """Return, by event id, the phrases of a review that another reviewer or the catalogue uses too."""
+    speakers: dict[str, set[str]] = {}
+    for event in case.visible:
+        for phrase in case.words(event):
+            speakers.setdefault(phrase, set()).add(event.user_id)
+    return {
+        event.event_id: [
+            phrase for phrase in case.words(event) if len(speakers[phrase]) > 1 or lexicon.knows(phrase)
+        ]
+        for event in case.visible
+    }
 
 
 def _first(phrases: Sequence[str], *, but: Sequence[str] = ()) -> list[str]:

@@ -6,8 +6,10 @@ serve both sides; what nobody noted yet is noted without a model, so that every 
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from math import ceil
 from typing import Any, NamedTuple
 
 from ...errors import BudgetExceededError, InputError
@@ -29,6 +31,7 @@ from ..state import Deps, Draft, State
 from .batch_form import PROMPT, BatchForm, Member, shared_case
 from .finish_pair import finish_pair
 from .pair_form import PairForm
+from .pair_judge import asks_judge, blank_calls
 
 
 class Passed(NamedTuple):
@@ -99,10 +102,41 @@ async def pass_items(
         as_of: Exclusive bound.
     """
     found = await open_pairs_of(drawing, deps, user_id, item_ids, as_of=as_of)
-    size = deps.settings.pairing.per_call
-    batches = [found.open[start : start + size] for start in range(0, len(found.open), size)]
-    written = await asyncio.gather(*(_write(as_batched(deps), batch) for batch in batches))
-    return joined([Passed(found.pairs, Usage(), found.notes, False), *written])
+    batched, size = as_batched(deps), deps.settings.pairing.per_call
+    due = found.open[: await _affordable(batched, found.open)]
+    batches = [due[start : start + size] for start in range(0, len(due), size)]
+    written = await asyncio.gather(*(_write(batched, batch) for batch in batches))
+    return joined([Passed(found.pairs, Usage(), found.notes, len(due) < len(found.open)), *written])
+
+
+def calls_for(deps: Deps, count: int) -> int:
+    """Return the calls that so many pairs take, and the verdicts on them; those on blank profiles are left out.
+
+    Args:
+        deps: The doors, as batched pairs are written with.
+        count: Pairs that are not in the store.
+    """
+    pairing = deps.settings.pairing
+    written = ceil(count / pairing.per_call) if pairing.paired else count * len(("user", "item"))
+    return written + count * asks_judge(deps)
+
+
+async def _affordable(deps: Deps, open_pairs: Sequence[Open]) -> int:
+    """Return how many of the first pairs the calls left pay for with their verdicts: one without is worth nothing.
+
+    Without a judge the budget itself refuses the batch that does not fit.
+    """
+    limit, taken = deps.budget.limits.calls, deps.budget.spent.calls + deps.budget.open
+    count = len(open_pairs)
+    if limit is None or count == 0 or not asks_judge(deps):
+        return count
+    blank = await blank_calls(deps, open_pairs[0].case.scale)
+    left = limit - taken - blank
+    allowed = next((fewer for fewer in range(count, 0, -1) if calls_for(deps, fewer) <= left), 0)
+    if not allowed:
+        with suppress(BudgetExceededError):  # recorded, as the refusal of a call is
+            deps.budget.require(calls=calls_for(deps, 1) + blank)
+    return allowed
 
 
 def joined(parts: Sequence[Passed]) -> Passed:

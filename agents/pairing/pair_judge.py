@@ -8,6 +8,7 @@ import numpy as np
 from ...pairings import Judgement, PairSide
 from ...tools.answer_shares import ALTERNATIVES, Shares, shares_of
 from ...tools.chat import ChatRequest, ChatResult
+from ...tools.completion_cache import completion_key
 from ...tools.prompt import load_prompt
 from ...tools.rating_levels import FALLBACK_LEVELS, ShownScale, shown_scale, tilted
 from ...tools.store import RatingScale
@@ -31,6 +32,20 @@ _ROUNDING = 1e-9
 def asks_judge(deps: Deps) -> bool:
     """Whether pairs are judged at all."""
     return deps.chat is not None and deps.settings.reward.rating > 0
+
+
+async def blank_calls(deps: Deps, scale: RatingScale | None) -> int:
+    """Return the calls that a verdict may take beside itself: one for blank profiles, if they were not judged before.
+
+    Whether the backend gives the log-probabilities that they are judged for, only a verdict tells.
+    """
+    if deps.chat is None or not asks_judge(deps) or not deps.settings.pairing.calibrated:
+        return 0
+    request = judge_request(
+        (_NOBODY, _NOBODY), shown_scale(scale) or _UNRATED, seed=deps.settings.drafting.seed
+    )
+    key = completion_key(deps.chat.identity, request)
+    return int(key not in await deps.store.cached_completions([key]))
 
 
 async def judge_pairs_of(

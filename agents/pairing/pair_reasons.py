@@ -125,12 +125,13 @@ def publisher_phrases(case: Case, match: Match) -> list[str]:
     """
     assert case.item_side is not None, "only a pair is explained"
     item_case, cited = case.for_item(), set(match.item.evidence)
-    said = Counter(
-        phrase
+    spoken = {
+        (event.user_id, phrase)
         for event in item_case.visible
         if event.event_id in cited
-        for phrase in set(item_case.words(event))
-    )
+        for phrase in item_case.words(event)
+    }
+    said = Counter(phrase for _, phrase in spoken)
     labels = item_phrases(case.item_side.item, case.language)
     shared = sorted(phrase for phrase, speakers in said.items() if speakers >= _FEWEST_SPEAKERS)
     title = text_phrases(case.item_side.item.title, case.language)

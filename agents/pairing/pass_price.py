@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from ...errors import InputError
 from ..build_case import build_case
 from ..case import Case
 from ..extract_cues import batches_to_read, known_cues
@@ -11,12 +12,11 @@ from .pair_judge import asks_judge
 
 
 async def fewest_calls(deps: Deps, user_id: str, item_id: str, *, as_of: datetime) -> int:
-    """Return the calls of a full drawing without revisions; 0 for a pair that is up to date.
-
-    Raises:
-        InputError: The pair cannot be written at all.
-    """
-    case = await build_case(deps, State(user_id=user_id, item_id=item_id, as_of=as_of, run_id=""))
+    """Return the calls of a full drawing without revisions; 0 for a pair that is up to date or cannot be written."""
+    try:
+        case = await build_case(deps, State(user_id=user_id, item_id=item_id, as_of=as_of, run_id=""))
+    except InputError:  # drawing says why
+        return 0
     newest = await deps.store.pair(user_id, item_id)
     current = newest and newest.fingerprint == fingerprint_of(deps, case) and newest.as_of <= as_of
     if deps.chat is None or current:

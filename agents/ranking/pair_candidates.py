@@ -13,6 +13,7 @@ from ...errors import BudgetExceededError, InputError
 from ...pairings import Pair, Ranking
 from ...records import Usage
 from ..pairing.batch_pass import Passed, joined, pass_items
+from ..pairing.pair_judge import blank_calls
 from ..pairing.pass_price import fewest_calls
 from .rank_state import RankDeps, RankState, ranking_of
 
@@ -81,15 +82,12 @@ async def _affordable(rank: RankDeps, state: RankState) -> list[str]:
     """
     question, limit = state["question"], rank.budget.limits.calls
     allowed: list[str] = []
-    needed = 0
+    needed = await blank_calls(rank.deps, await rank.deps.store.rating_scale(as_of=question.as_of))
     for item_id in state["chosen"]:
-        try:
-            price = await fewest_calls(rank.deps, question.user_id, item_id, as_of=question.as_of)
-        except InputError:  # drawing says so in its note
-            price = 0
+        price = await fewest_calls(rank.deps, question.user_id, item_id, as_of=question.as_of)
         if limit is not None and price and needed + price > rank.calls_left:
             if not allowed and not state["passes"]:
-                raise BudgetExceededError("calls", limit, limit - rank.calls_left, price)
+                raise BudgetExceededError("calls", limit, limit - rank.calls_left, needed + price)
             break
         needed += price
         allowed.append(item_id)

@@ -4,8 +4,8 @@ from math import ceil
 
 from ...records import Message, Record
 from ..pairing.batch_form import BatchForm, Member, shared_case
-from ..pairing.batch_pass import as_batched, noted_cues, open_pairs_of
-from ..pairing.pair_judge import asks_judge
+from ..pairing.batch_pass import as_batched, calls_for, noted_cues, open_pairs_of
+from ..pairing.pair_judge import blank_calls
 from ..pairing.pass_price import fewest_calls
 from .choose_passes import wanted_passes
 from .rank_state import Question, RankDeps, RankState
@@ -82,13 +82,13 @@ async def _factored(rank: RankDeps, question: Question, wanted: list[str]) -> Ra
     shared = shared_case([pair.case for pair in batch]) or batch[0].case
     members = [Member(pair.case, await noted_cues(deps, pair.case.for_item())) for pair in batch]
     form = BatchForm(shared, await noted_cues(deps, shared), members, deps)
-    judged = size if asks_judge(deps) else 0
-    first = min(ceil(min(question.top, len(still)) / size), ceil(len(still) / size))
+    first = calls_for(deps, min(len(still), ceil(question.top / size) * size))
     batches = ceil(len(found.open) / size)
-    most = min(batches * (1 + judged), rank.calls_left)
+    blank = await blank_calls(deps, found.open[0].case.scale)
+    most = min(calls_for(deps, len(found.open)) + blank, rank.calls_left)
     return none.model_copy(
         update={
-            "calls": (min(first * (1 + judged), most), most),
+            "calls": (min(first, most), most),
             "prompt_tokens": min(batches, most) * _tokens(form.messages()),
             "completion_tokens": min(batches, most) * form.max_tokens,
         }
@@ -103,8 +103,12 @@ async def _joint(rank: RankDeps, question: Question, wanted: list[str]) -> RankE
     drafting = rank.deps.settings.drafting
     due = sum(price > 0 for price in prices)
     fewest = min(sum(prices), rank.calls_left)
-    most = min(sum(prices) + due * drafting.rounds * drafting.revisions, rank.calls_left)
-    found = await open_pairs_of(rank.drawing, rank.deps, question.user_id, wanted[:1], as_of=question.as_of)
+    scale = await rank.deps.store.rating_scale(as_of=question.as_of)
+    blank = await blank_calls(rank.deps, scale) if due else 0
+    revised = drafting.rounds * drafting.revisions * (1 if rank.deps.settings.pairing.paired else 2)
+    most = min(sum(prices) + due * revised + blank, rank.calls_left)
+    first = [item_id for item_id, price in zip(wanted, prices, strict=True) if price][:1]
+    found = await open_pairs_of(rank.drawing, rank.deps, question.user_id, first, as_of=question.as_of)
     none = _nothing(question, len(wanted)).model_copy(update={"up_to_date": len(wanted) - due})
     if not found.open:
         return none.model_copy(update={"calls": (fewest, most)})

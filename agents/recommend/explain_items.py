@@ -16,8 +16,9 @@ from langgraph.runtime import Runtime
 from ...cards import ItemCard
 from ...models import Profile
 from ...recommendations import Recommendation, RecommendationReason, Recommendations
-from ...records import Interaction, Item, Usage
+from ...records import Item, Usage
 from ...tools.embedder import FloatArray
+from ...tools.grouping.stored_groups import Choice
 from ...tools.recommender.recommender_index import RecommenderIndex
 from ...tools.recommender.recommender_signals import GROUPS
 from .recommend_state import RecommendDeps, RecommendState
@@ -38,7 +39,7 @@ class _Known(NamedTuple):
 
     state: RecommendState
     ranked_by: RecommenderIndex
-    events: list[Interaction]
+    events: list[Choice]
     """The user's choices of items of the catalogue, oldest first."""
 
     numbers: list[int]
@@ -107,8 +108,8 @@ async def _known(state: RecommendState, context: RecommendDeps, chosen: Sequence
         state=state,
         ranked_by=index,
         events=events,
-        numbers=[index.number[event.item_id] for event in events if event.item_id],
-        items=await deps.store.items([*chosen_ids, *(event.item_id for event in events if event.item_id)]),
+        numbers=[index.number[event.item_id] for event in events],
+        items=await deps.store.items([*chosen_ids, *(event.item_id for event in events)]),
         cards=await deps.store.item_cards(chosen_ids, as_of=wanted.as_of) if wanted.explain else {},
         likes=await deps.embedder.embed(likes),
         like_texts=likes,
@@ -168,7 +169,7 @@ def _by_history(known: _Known, number: int, signal: str) -> RecommendationReason
     told: dict[str, str] = {}
     for place in best:
         event = known.events[place]
-        title = known.items[event.item_id].title if event.item_id else ""
+        title = known.items[event.item_id].title
         if title and title not in told.values():
             told[event.event_id] = title
         if len(told) == _TITLES:

@@ -20,13 +20,13 @@ RecommendGraph = CompiledStateGraph[RecommendState, RecommendDeps, RecommendStat
 
 
 def route_scored(state: RecommendState) -> Literal["write_next_items", "choose_items"]:
-    """Ask the model only if somebody wants to, and only where there is something to read."""
-    return "write_next_items" if state["wanted"].generate and state["history"] else "choose_items"
+    """Let the model write only if somebody wants to."""
+    return "write_next_items" if state["wanted"].generate else "choose_items"
 
 
 def route_chosen(state: RecommendState) -> Literal["rerank_items", "explain_items"]:
-    """Rank by pairs only if somebody wants to, and only where there is a history to pair."""
-    return "rerank_items" if state["wanted"].rerank and state["history"] else "explain_items"
+    """Rank by pairs only if somebody wants to."""
+    return "rerank_items" if state["wanted"].rerank else "explain_items"
 
 
 def build_recommend_graph() -> RecommendGraph:

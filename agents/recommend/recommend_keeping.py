@@ -29,6 +29,7 @@ from ...tools.recommender.recommender_signals import Words
 from ...tools.sql.sql_tables import micros, moment_at
 from ..lexicon import Lexicon
 from ..state import Deps
+from ..vectors import item_vectors
 
 _PAGE = 1000
 _AT_ONCE = 16
@@ -55,14 +56,20 @@ class IndexKeeper:
     """
 
     def __init__(self, folder: Path, tenant: str) -> None:
-        self._folder, self._tenant = folder / "recommender", tenant
+        # A tenant's name has no dot, so that no tenant's file is another one's.
+        self._newest = folder / "recommender" / f"{tenant}.npz"
+        self._earlier = folder / "recommender" / f"{tenant}.past.npz"
         self._turn = asyncio.Lock()
-        self._open: dict[str, RecommenderIndex] = {}
+        self._open: dict[Path, RecommenderIndex] = {}
+        self._checked: set[str] = set()
+        """Names of indexes whose cards were compared with the store's."""
         self._learned_from: Lexicon | None = None
         self._catalogue = ""
 
     async def index(self, deps: Deps, as_of: datetime) -> RecommenderIndex:
         """Return an index that holds nothing at or after `as_of`, built anew if what it rests on changed.
+
+        An index for an earlier moment than the newest one is kept beside that one and does not replace it.
 
         Raises:
             InputError: The catalogue is empty.
@@ -70,31 +77,49 @@ class IndexKeeper:
         async with self._turn:
             if self._learned_from is not deps.lexicon:  # it is learned anew whenever items come in
                 self._catalogue, self._learned_from = await _catalogue_hash(deps), deps.lexicon
-            present = as_of >= deps.clock.now()
-            path = self._folder / f"{self._tenant}{'' if present else '-past'}.npz"
-            found = self._open.get(path.name) or await _read_index(deps, path, as_of)
-            if found is None or not await self._serves(deps, found, as_of, present=present):
-                found = await build_index(deps, as_of, self._catalogue)
-                await asyncio.to_thread(save_index, found, path)
-            self._open[path.name] = found
-            return found
+            for path in (self._newest, self._earlier):
+                found = await self._read(deps, path)
+                if found is not None and await self._serves(deps, found, as_of):
+                    return found
+            newest = self._open.get(self._newest)
+            later = newest is None or newest.facts.as_of <= micros(as_of)
+            path = self._newest if later else self._earlier
+            built = await build_index(deps, as_of, self._catalogue)
+            await asyncio.to_thread(save_index, built, path)
+            self._checked.add(built.facts.name)
+            self._open[path] = built
+            return built
 
-    async def _serves(self, deps: Deps, index: RecommenderIndex, as_of: datetime, *, present: bool) -> bool:
+    async def _read(self, deps: Deps, path: Path) -> RecommenderIndex | None:
+        if path not in self._open and (found := await asyncio.to_thread(load_index, path, deps.space)):
+            self._open[path] = found
+        return self._open.get(path)
+
+    async def _serves(self, deps: Deps, index: RecommenderIndex, as_of: datetime) -> bool:
+        """Whether nothing at or after a moment is in an index, and hardly anything before it is missing.
+
+        The moment must not be earlier than the index's own: equal counts alone would not tell, since choices of the
+        past may come in later.
+        """
         facts = index.facts
-        kept = (facts.catalogue, facts.encoder, facts.space, facts.temperature)
-        wanted = (self._catalogue, deps.embedder.name, deps.space.name, deps.settings.critic.temperature)
-        if kept != wanted or facts.as_of > micros(as_of) or not (present or facts.as_of == micros(as_of)):
+        kept = (facts.catalogue, facts.encoder, facts.space, facts.temperature, facts.fitting)
+        wanted = (
+            self._catalogue,
+            deps.embedder.name,
+            deps.space.name,
+            deps.settings.critic.temperature,
+            _fitting_of(deps),
+        )
+        if kept != wanted or facts.as_of > micros(as_of):
             return False
         fresh = await deps.store.count_choices(as_of=as_of) - facts.events
-        return 0 <= fresh <= deps.settings.recommend.stale * facts.events
-
-
-async def _read_index(deps: Deps, path: Path, as_of: datetime) -> RecommenderIndex | None:
-    """Read an index, unless it rests on other cards than those of the store."""
-    found = await asyncio.to_thread(load_index, path, deps.space)
-    if found is None:
-        return None
-    return found if found.facts.cards == _cards_hash(await _cards(deps, found.item_ids, as_of)) else None
+        if not 0 <= fresh <= deps.settings.recommend.stale * facts.events:
+            return False
+        if facts.name not in self._checked:
+            if facts.cards != _cards_hash(await _cards(deps, index.item_ids, as_of)):
+                return False
+            self._checked.add(facts.name)
+        return True
 
 
 async def build_index(deps: Deps, as_of: datetime, catalogue: str) -> RecommenderIndex:
@@ -113,7 +138,7 @@ async def build_index(deps: Deps, as_of: datetime, catalogue: str) -> Recommende
     if not read.items:
         raise InputError("the catalogue is empty; import its item file, or add items, first")
     ids = [item.item_id for item in read.items]
-    words = Words.of(await _vectors(deps, ids), deps.space)
+    words = Words.of(await _vectors(deps, read.items), deps.space)
     cards = await _cards(deps, ids, as_of)
     held = hold_back(read.choices, deps.settings.recommend.held_back, deps.settings.drafting.seed)
     secret = {read.event_ids[row] for row in held.rows.tolist()}
@@ -121,7 +146,7 @@ async def build_index(deps: Deps, as_of: datetime, catalogue: str) -> Recommende
         choices=read.choices,
         items=read.items,
         words=words,
-        cards=await _card_vectors(deps, ids, [card for card in cards if not secret & set(card.evidence)]),
+        cards=await _card_vectors(deps, ids, [card for card in cards if secret.isdisjoint(card.read)]),
         portraits=await _portraits(deps, read, held),
         temperature=deps.settings.critic.temperature,
         seed=deps.settings.drafting.seed,
@@ -137,6 +162,7 @@ async def build_index(deps: Deps, as_of: datetime, catalogue: str) -> Recommende
         "encoder": deps.embedder.name,
         "space": deps.space.name,
         "temperature": deps.settings.critic.temperature,
+        "fitting": _fitting_of(deps),
     }
     named = content_hash(*facts.values(), calibration.weights.tobytes(), calibration.bias.tobytes())
     return RecommenderIndex(
@@ -147,6 +173,11 @@ async def build_index(deps: Deps, as_of: datetime, catalogue: str) -> Recommende
         cards=await _card_vectors(deps, ids, cards),
         calibration=calibration,
     )
+
+
+def _fitting_of(deps: Deps) -> str:
+    """Return a hash of the settings that decide who holds a choice back."""
+    return content_hash(deps.settings.recommend.held_back, deps.settings.drafting.seed)
 
 
 async def _read(deps: Deps, as_of: datetime) -> _Read:
@@ -171,16 +202,19 @@ async def _choices(deps: Deps, as_of: datetime) -> AsyncIterator[dict[str, list[
 
 async def _catalogue_hash(deps: Deps) -> str:
     parts = [
-        content_hash(item.item_id, item.describe())
+        content_hash(item.item_id, item.describe(), item.brand, item.categories, item.tags)
         async for batch in deps.store.all_items(_PAGE)
         for item in batch
     ]
     return content_hash(*parts)
 
 
-async def _vectors(deps: Deps, ids: Sequence[str]) -> FloatArray:
+async def _vectors(deps: Deps, items: Sequence[Item]) -> FloatArray:
     """Return the catalogue's vectors, rounded as the index keeps them."""
-    parts = [await deps.catalogue.vectors(ids[first : first + _PAGE]) for first in range(0, len(ids), _PAGE)]
+    parts = [
+        await item_vectors(deps.catalogue, items[first : first + _PAGE])
+        for first in range(0, len(items), _PAGE)
+    ]
     rounded: FloatArray = np.concatenate(parts).astype(np.float16).astype(np.float32)
     return rounded
 

@@ -8,9 +8,10 @@ from typing import TypedDict
 from ...models import Profile, Rollout
 from ...pairings import Ranking
 from ...recommendations import Filters, Recommendation, Recommendations
-from ...records import Interaction, Usage
+from ...records import Usage
 from ...tools.budget import Budget
 from ...tools.embedder import FloatArray
+from ...tools.grouping.stored_groups import Choice
 from ...tools.recommender.recommender_index import RecommenderIndex
 from ..state import Deps
 
@@ -56,7 +57,9 @@ class RecommendState(TypedDict, total=False):
     """The graph's state. `wanted` comes in, `found` comes out."""
 
     wanted: Wanted
-    history: list[Interaction]
+    history: list[Choice]
+    """The newest items that the user had, oldest first; messages without an item do not crowd them out."""
+
     profile: Profile | None
     language: str
     parts: dict[str, FloatArray]

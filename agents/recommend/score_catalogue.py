@@ -11,8 +11,8 @@ from langgraph.runtime import Runtime
 
 from ...errors import UnknownUserError
 from ...models import Profile
-from ...records import Interaction
 from ...tools.embedder import FloatArray
+from ...tools.grouping.stored_groups import Choice
 from ...tools.language import detect_language
 from ...tools.recommender.recommender_index import RecommenderIndex
 from ...tools.spans import IntArray
@@ -27,7 +27,7 @@ _LAST = 200
 class Update(TypedDict):
     """What this node writes."""
 
-    history: list[Interaction]
+    history: list[Choice]
     profile: Profile | None
     language: str
     parts: dict[str, FloatArray]
@@ -44,7 +44,8 @@ async def score_catalogue(state: RecommendState, runtime: Runtime[RecommendDeps]
     deps, index, wanted = runtime.context.deps, runtime.context.index, state["wanted"]
     if not await deps.store.has_user(wanted.user_id):
         raise UnknownUserError(wanted.user_id)
-    history = await deps.store.history(wanted.user_id, as_of=wanted.as_of, last=_LAST)
+    chosen = await deps.store.choices([wanted.user_id], as_of=wanted.as_of)
+    history = chosen.get(wanted.user_id, [])[-_LAST:]
     profile = await deps.store.profile(wanted.user_id, as_of=wanted.as_of)
     items = numbers_of(history, index)
     starts = np.array([0, len(items)], dtype=np.int64)
@@ -69,18 +70,17 @@ async def score_catalogue(state: RecommendState, runtime: Runtime[RecommendDeps]
     )
 
 
-def numbers_of(history: Sequence[Interaction], index: RecommenderIndex) -> IntArray:
+def numbers_of(history: Sequence[Choice], index: RecommenderIndex) -> IntArray:
     """Return the numbers of the items of a history that are in the catalogue, oldest first."""
-    ids = (event.item_id for event in history)
-    found = [index.number[item_id] for item_id in ids if item_id is not None and item_id in index.number]
+    found = [index.number[choice.item_id] for choice in history if choice.item_id in index.number]
     return np.array(found, dtype=np.int64)
 
 
-async def _language(state: RecommendState, context: RecommendDeps, history: Sequence[Interaction]) -> str:
+async def _language(state: RecommendState, context: RecommendDeps, history: Sequence[Choice]) -> str:
     """Return the language of the user's words, or of the texts of what the user had."""
-    del state
-    ids = [event.item_id for event in history[-10:] if event.item_id]
-    ids = ids or list(context.index.item_ids[:10])
-    items = await context.deps.store.items(ids)
-    words = [event.text for event in history if event.text]
+    wanted, store = state["wanted"], context.deps.store
+    ids = [choice.item_id for choice in history[-10:]] or list(context.index.item_ids[:10])
+    items = await store.items(ids)
+    events = await store.history(wanted.user_id, as_of=wanted.as_of, last=_LAST)
+    words = [event.text for event in events if event.text]
     return detect_language(words, [item.describe() for item in items.values()])

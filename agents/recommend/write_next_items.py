@@ -56,8 +56,8 @@ async def write_next_items(state: RecommendState, runtime: Runtime[RecommendDeps
     """
     context, notes = runtime.context, state.get("notes", [])
     deps = context.deps
-    if deps.chat is None:
-        return {"notes": [*notes, "no model is configured, so nobody wrote the next item in words"]}
+    if reason := _silent(state, deps):
+        return {"notes": [*notes, reason]}
     messages = await _messages(state, deps)
     offered = await _offered(state, context) if deps.style != "free" else []
     seeds = [deps.settings.drafting.seed + number for number in range(deps.settings.recommend.drafts)]
@@ -67,8 +67,6 @@ async def write_next_items(state: RecommendState, runtime: Runtime[RecommendDeps
     drafts = [_read(result.text) for _, result in written]
     spent = state.get("spent", Usage()) + usage_of(answers)
     told = [draft for draft in drafts if draft]
-    if not told:
-        return {"notes": notes, "spent": spent}
     vectors = await deps.embedder.embed(told)
     rewards = _rewards(state, context, drafts, told, vectors)
     rollouts = [
@@ -76,6 +74,8 @@ async def write_next_items(state: RecommendState, runtime: Runtime[RecommendDeps
         for number, ((seed, result), draft, reward) in enumerate(zip(written, drafts, rewards, strict=True))
     ]
     await deps.store.log(rollouts)
+    if not told:
+        return {"rollouts": rollouts, "notes": [*notes, "the model wrote no next item"], "spent": spent}
     near = _near(context, vectors)
     part = near * np.float32(deps.settings.recommend.generated * float(state["total"].std()))
     return {
@@ -89,10 +89,19 @@ async def write_next_items(state: RecommendState, runtime: Runtime[RecommendDeps
     }
 
 
+def _silent(state: RecommendState, deps: Deps) -> str:
+    """Say why the model is not asked; empty if it is."""
+    if deps.chat is None:
+        return "no model is configured, so nobody wrote the next item in words"
+    if not state["history"] and state["profile"] is None:
+        return "nothing is known from which the next item could be written"
+    return ""
+
+
 async def _messages(state: RecommendState, deps: Deps) -> tuple[Message, ...]:
-    newest = [event for event in reversed(state["history"]) if event.item_id][:_LINES]
-    items = await deps.store.items([event.item_id for event in newest if event.item_id])
-    lines = [items[event.item_id].describe(160) for event in newest if event.item_id in items]
+    newest = [choice.item_id for choice in reversed(state["history"])][:_LINES]
+    items = await deps.store.items(newest)
+    lines = [items[item_id].describe(160) for item_id in newest if item_id in items]
     profile = state["profile"]
     return PROMPT.render(
         language=state["language"],

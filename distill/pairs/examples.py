@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from ...agents.pairing.outcomes import known_share
 from ...agents.pairing.rehearsal import scenes_of
-from ...agents.ranking.rank_factors import gather_factors
+from ...agents.ranking.rank_factors import Factors, gather_factors
 from ...agents.state import Deps
-from ...errors import InputError, UnknownItemError
+from ...errors import InputError, NoTextError, UnknownItemError
 from ...models import Rollout
 from ...pairings import PairOutcome
 from ...records import content_hash
@@ -125,7 +125,8 @@ async def past_examples(
 async def table_of(deps: Deps, examples: Sequence[Example], *, notice: Progress) -> Table:
     """Describe every example by what was known at its own moment.
 
-    A pair that is there twice counts once, with its pass if it has one. What cannot be described, because nothing of
+    A pair that is there twice counts once, with its pass if it has one; a moment with passes counts by them alone.
+    What cannot be described, because nothing of
     the user's past or no text is left, is left out.
     """
     moments = _by_moment(examples)
@@ -135,9 +136,8 @@ async def table_of(deps: Deps, examples: Sequence[Example], *, notice: Progress)
     for number, ((user_id, as_of, _), group) in enumerate(moments.items()):
         if number and number % _TOLD_EVERY == 0:
             notice(f"{number} of {len(moments)} moments described")
-        try:
-            factors = await gather_factors(deps, user_id, list(group), as_of=as_of)
-        except (InputError, UnknownItemError):
+        factors = await _factors_of(deps, user_id, group, as_of)
+        if factors is None:
             continue
         scale = await deps.store.rating_scale(as_of=as_of)
         rows.append(factors.features(deps))
@@ -152,6 +152,20 @@ async def table_of(deps: Deps, examples: Sequence[Example], *, notice: Progress)
         users=_numbered([one.user_id for one in kept]),
         lists=_numbered(keys),
     )
+
+
+async def _factors_of(deps: Deps, user_id: str, group: dict[str, Example], as_of: datetime) -> Factors | None:
+    """Read both sides of a moment, and take items out of the group that nothing is said about."""
+    while group:
+        try:
+            return await gather_factors(deps, user_id, list(group), as_of=as_of)
+        except UnknownItemError as error:
+            del group[error.item_id]
+        except NoTextError as error:
+            del group[error.subject.removeprefix("item:")]
+        except InputError:  # the user's own past says nothing
+            return None
+    return None
 
 
 def worth_of(outcome: PairOutcome, share: float | None) -> float:
@@ -169,13 +183,22 @@ def worth_of(outcome: PairOutcome, share: float | None) -> float:
 
 
 def _by_moment(examples: Sequence[Example]) -> dict[tuple[str, datetime, str], dict[str, Example]]:
-    """Group by user, moment and outcome; an example with a pass replaces one without."""
+    """Group by user, moment and outcome; where there are passes, pairs that nobody wrote are left out.
+
+    A pass leaves notes about its item, and there is always one for the chosen item but not for all the others: beside
+    items that were never read about, the notes would tell which one was chosen.
+    """
     moments: dict[tuple[str, datetime, str], dict[str, Example]] = {}
     for one in sorted(examples, key=_place):
         group = moments.setdefault((one.user_id, one.as_of, one.outcome.event_id), {})
         if one.item_id not in group or one.sides is not None:
             group[one.item_id] = one
-    return moments
+    return {moment: _alike(group) for moment, group in moments.items()}
+
+
+def _alike(group: dict[str, Example]) -> dict[str, Example]:
+    """Return the examples with a pass if there is any, all of them otherwise."""
+    return {item_id: one for item_id, one in group.items() if one.sides is not None} or group
 
 
 def _place(example: Example) -> tuple[str, datetime, str, str]:

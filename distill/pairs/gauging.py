@@ -13,7 +13,7 @@ from ...tools.belief import UNTAUGHT, Gauge, Values
 from .examples import Table
 
 _LEAST_NOISE = 1e-3
-_LEAST_CERTAINTY = 1.0
+_LEAST_CERTAINTY = 2.0
 """A slope that is not at least so many standard errors above zero is none: passes then measure nothing."""
 
 

@@ -95,11 +95,11 @@ async def _materials(limner: Limner, item_ids: Sequence[str], as_of: datetime) -
 
 
 def _settings(settings: Settings, form: str, folder: Path) -> Settings:
+    """Let every item have a card of its own: a near-duplicate outside the sample would hide what its card cost."""
     writer = "extractive" if form == "extractive" else settings.model
     chosen = settings_of_store(settings, folder, writer)
-    if form == "extractive":
-        return chosen
-    return chosen.model_copy(update={"cards": settings.cards.model_copy(update={"form": form})})
+    asked = {"share": False} if form == "extractive" else {"share": False, "form": form}
+    return chosen.model_copy(update={"cards": settings.cards.model_copy(update=asked)})
 
 
 def _name_of_store(settings: Settings, past: Past) -> str:

@@ -37,6 +37,8 @@ def copy_store(settings: Settings, past: Past, workspace: Workspace, folder: Pat
     for path in sorted(
         draft.iterdir(), key=lambda path: path.name == FILLED
     ):  # the mark of a whole store last
+        if (folder / path.name).is_dir():  # of a copy that was killed half way
+            shutil.rmtree(folder / path.name)
         path.replace(folder / path.name)
     draft.rmdir()
 

@@ -24,7 +24,7 @@ class CardVerbs(Opened):
         item_ids: Iterable[str] | AsyncIterable[str] | None = None,
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         at_once: int | None = None,
     ) -> AsyncGenerator[CardOutcome]:
         """Describe items; yields outcomes as they finish, with memory that does not grow with the items.
@@ -42,7 +42,7 @@ class CardVerbs(Opened):
         from .agents.cards.describe_items import Describing
 
         drawing = await self.prepare()
-        deps = replace(drawing.deps, budget=budget or self.new_budget())
+        deps = replace(drawing.deps, budget=self.budget_of(budget))
         describing = Describing(deps, as_of or self._now())
         jobs = describing.jobs(self._all_items() if item_ids is None else item_ids)
         async with aclosing(bounded(jobs, describing.work, at_once or self._at_once())) as finished:

@@ -93,14 +93,15 @@ class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs):
         return changed
 
     async def profile(
-        self, user_id: str, *, as_of: datetime | None = None, budget: "Budget | None" = None
+        self, user_id: str, *, as_of: datetime | None = None, budget: "Budget | int | None" = None
     ) -> Profile:
         """Return a user's portrait; it is drawn anew only if anything it rests on has changed.
 
         Args:
             user_id: Whose portrait.
             as_of: Nothing at or after this moment is used; the present if absent.
-            budget: Limits shared with other calls; `settings.budget` for this call alone if absent.
+            budget: Most model calls, or a `limner.Budget` shared with other calls; `settings.budget` for this call
+                alone if absent.
 
         Raises:
             UnknownUserError: The user was never recorded.
@@ -108,14 +109,14 @@ class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs):
             NoTextError: Nothing in the history has any text.
         """
         drawing = await self.prepare()
-        return await drawing.profile(user_id, as_of=as_of or self._now(), budget=budget or self.new_budget())
+        return await drawing.profile(user_id, as_of=as_of or self._now(), budget=self.budget_of(budget))
 
     async def profiles(
         self,
         user_ids: Iterable[str] | AsyncIterable[str] | None = None,
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         at_once: int | None = None,
     ) -> AsyncGenerator[Outcome]:
         """Draw many portraits with bounded concurrency; yields outcomes as they finish.
@@ -128,7 +129,7 @@ class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs):
             at_once: Users in flight; chosen by the model if absent.
         """
         drawing = await self.prepare()
-        shared, moment = budget or self.new_budget(), as_of or self._now()
+        shared, moment = self.budget_of(budget), as_of or self._now()
 
         async def draw(user_id: str) -> Outcome:
             try:

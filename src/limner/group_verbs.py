@@ -66,7 +66,7 @@ class GroupVerbs(Opened):
         as_of: datetime | None = None,
         dry_run: bool = False,
         full: bool = False,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         at_once: int | None = None,
         progress: RefreshProgress | None = None,
     ) -> RefreshReport:
@@ -89,7 +89,7 @@ class GroupVerbs(Opened):
         from .agents.groups.refresh import Refresh
 
         drawing = await self.prepare()
-        shared, moment = budget or self.new_budget(), as_of or self._now()
+        shared, moment = self.budget_of(budget), as_of or self._now()
         before = shared.spent
 
         async def draw(user_ids: Sequence[str]) -> AsyncGenerator[tuple[str, Profile | None]]:

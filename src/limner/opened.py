@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
+from .errors import InputError
 from .settings import EMBEDDED, NO_MODEL, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -76,6 +77,24 @@ class Opened:
         """Finish what is being written and close everything."""
         self._opened = self._drawing = None
         await self._stack.aclose()
+
+    def budget_of(self, given: "Budget | int | None") -> "Budget":
+        """Return the budget that an argument stands for: a number is so many model calls, nothing the settings'.
+
+        Raises:
+            InputError: It is neither, or less than one call.
+        """
+        from .tools.budget import Budget
+
+        if given is None:
+            return self.new_budget()
+        if isinstance(given, Budget):
+            return given
+        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+            raise InputError(
+                f"`budget` must be a number of model calls, at least 1, or a `limner.Budget`; got {given!r}"
+            )
+        return Budget(self.settings.budget.model_copy(update={"calls": given}))
 
     def new_budget(self) -> "Budget":
         """Return a budget with the limits of the settings and nothing spent."""

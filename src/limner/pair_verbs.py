@@ -24,7 +24,7 @@ class PairVerbs(Opened):
         item_id: str,
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
     ) -> Pair:
         """Write a user profile and an item profile for each other, and say how well the two fit and why.
 
@@ -32,7 +32,8 @@ class PairVerbs(Opened):
             user_id: The user.
             item_id: The item.
             as_of: Nothing at or after this moment is used; the present if absent.
-            budget: Limits shared with other calls; `settings.budget` for this call alone if absent.
+            budget: Most model calls, or a `limner.Budget` shared with other calls; `settings.budget` for this call
+                alone if absent.
 
         Returns:
             Both profiles, the expected rating with its interval, reasons with evidence on both sides, one sentence
@@ -47,21 +48,19 @@ class PairVerbs(Opened):
                 before a model is asked.
         """
         drawing = await self.prepare()
-        return await drawing.pair(
-            user_id, item_id, as_of=as_of or self._now(), budget=budget or self.new_budget()
-        )
+        return await drawing.pair(user_id, item_id, as_of=as_of or self._now(), budget=self.budget_of(budget))
 
     async def pairs(
         self,
         pairs: Iterable[tuple[str, str]] | AsyncIterable[tuple[str, str]],
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         at_once: int | None = None,
     ) -> AsyncGenerator[Outcome]:
         """Write many pairs (user, item) with bounded concurrency; see `profiles`."""
         drawing = await self.prepare()
-        shared, moment = budget or self.new_budget(), as_of or self._now()
+        shared, moment = self.budget_of(budget), as_of or self._now()
 
         async def draw(ids: tuple[str, str]) -> Outcome:
             try:

@@ -23,7 +23,7 @@ class RankVerbs(Opened):
         items: Sequence[str],
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         top: int | None = None,
         mode: RankMode | None = None,
     ) -> Ranking:
@@ -36,7 +36,8 @@ class RankVerbs(Opened):
             user_id: For whom.
             items: Candidates by id, in any order; one that is named twice counts once.
             as_of: Nothing at or after this moment is used; the present if absent.
-            budget: Limits shared with other calls; `settings.budget` for this call alone if absent.
+            budget: Most model calls, or a `limner.Budget` shared with other calls; `settings.budget` for this call
+                alone if absent.
             top: How many places matter; 10 if absent.
             mode: `factored` as above, the default; `joint` pairs every candidate alone, as far as the budget goes.
 
@@ -61,7 +62,7 @@ class RankVerbs(Opened):
         items: Sequence[str],
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         top: int | None = None,
         mode: RankMode | None = None,
     ) -> AsyncGenerator[Ranking]:
@@ -79,7 +80,7 @@ class RankVerbs(Opened):
         items: Sequence[str],
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         top: int | None = None,
         mode: RankMode | None = None,
     ) -> "RankEstimate":
@@ -93,7 +94,7 @@ class RankVerbs(Opened):
         user_id: str,
         items: Sequence[str],
         as_of: datetime | None,
-        budget: "Budget | None",
+        budget: "Budget | int | None",
         top: int | None,
         mode: RankMode | None,
     ) -> "tuple[RankDeps, Question]":
@@ -104,4 +105,4 @@ class RankVerbs(Opened):
         question = question_of(user_id, items, as_of=as_of or self._now(), top=top, mode=mode or "factored")
         drawing = await self.prepare()
         scorer = open_scorer(self.settings.pairing.scorer, encoder=encoder_of(drawing.deps))
-        return rank_deps(drawing, scorer, user_id, budget or self.new_budget()), question
+        return rank_deps(drawing, scorer, user_id, self.budget_of(budget)), question

@@ -34,7 +34,7 @@ class RecommendVerbs(RankVerbs):
         rerank: int | None = None,
         generate: bool = False,
         outcome: str | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
     ) -> Recommendations:
         """Return what a user may choose next, best first.
 
@@ -51,7 +51,8 @@ class RecommendVerbs(RankVerbs):
             rerank: First items to rank again by pairs, as `rank` does.
             generate: Whether the model writes the next item in words, to find what lies near; each draft is logged.
             outcome: Item that the user is known to have chosen next: grades the drafts, and reaches nothing else.
-            budget: Limits shared with other calls; `settings.budget` for this call alone if absent.
+            budget: Most model calls, or a `limner.Budget` shared with other calls; `settings.budget` for this call
+                alone if absent.
 
         Raises:
             UnknownUserError: The user was never recorded.
@@ -72,7 +73,7 @@ class RecommendVerbs(RankVerbs):
         )
         recommending = await self._open_recommending()
         index = await recommending.index(wanted.as_of)
-        return await recommending.recommend(wanted, index, budget or self.new_budget())
+        return await recommending.recommend(wanted, index, self.budget_of(budget))
 
     async def recommend_many(
         self,
@@ -85,7 +86,7 @@ class RecommendVerbs(RankVerbs):
         explain: bool = False,
         rerank: int | None = None,
         generate: bool = False,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         at_once: int | None = None,
     ) -> AsyncGenerator[RecommendationOutcome]:
         """Recommend to many users; yields outcomes as they finish, with memory that does not grow with the users.
@@ -104,7 +105,7 @@ class RecommendVerbs(RankVerbs):
         """
         from .agents.recommend.recommending import wanted_of
 
-        shared, moment = budget or self.new_budget(), as_of or self._now()
+        shared, moment = self.budget_of(budget), as_of or self._now()
         ask = partial(
             wanted_of,
             k=k,

@@ -107,7 +107,7 @@ class LimnerSync:
         )
 
     def profile(
-        self, user_id: str, *, as_of: datetime | None = None, budget: "Budget | None" = None
+        self, user_id: str, *, as_of: datetime | None = None, budget: "Budget | int | None" = None
     ) -> Profile:
         """See `Limner.profile`."""
         return self._call(lambda: self._limner.profile(user_id, as_of=as_of, budget=budget))
@@ -117,7 +117,7 @@ class LimnerSync:
         user_ids: Iterable[str] | None = None,
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         at_once: int | None = None,
     ) -> Iterator[Outcome]:
         """See `Limner.profiles`."""
@@ -129,7 +129,7 @@ class LimnerSync:
         item_id: str,
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
     ) -> Pair:
         """See `Limner.pair`."""
         return self._call(lambda: self._limner.pair(user_id, item_id, as_of=as_of, budget=budget))
@@ -139,7 +139,7 @@ class LimnerSync:
         pairs: Iterable[tuple[str, str]],
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         at_once: int | None = None,
     ) -> Iterator[Outcome]:
         """See `Limner.pairs`."""
@@ -150,7 +150,7 @@ class LimnerSync:
         item_ids: Iterable[str] | None = None,
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         at_once: int | None = None,
     ) -> Iterator[CardOutcome]:
         """See `Limner.cards`."""
@@ -168,7 +168,7 @@ class LimnerSync:
         items: Sequence[str],
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         top: int | None = None,
         mode: RankMode | None = None,
     ) -> Ranking:
@@ -183,7 +183,7 @@ class LimnerSync:
         items: Sequence[str],
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         top: int | None = None,
         mode: RankMode | None = None,
     ) -> Iterator[Ranking]:
@@ -198,7 +198,7 @@ class LimnerSync:
         items: Sequence[str],
         *,
         as_of: datetime | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         top: int | None = None,
         mode: RankMode | None = None,
     ) -> "RankEstimate":
@@ -253,7 +253,7 @@ class LimnerSync:
         as_of: datetime | None = None,
         dry_run: bool = False,
         full: bool = False,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         at_once: int | None = None,
         progress: RefreshProgress | None = None,
     ) -> RefreshReport:
@@ -289,7 +289,7 @@ class LimnerSync:
         rerank: int | None = None,
         generate: bool = False,
         outcome: str | None = None,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
     ) -> Recommendations:
         """See `Limner.recommend`."""
         return self._call(
@@ -318,7 +318,7 @@ class LimnerSync:
         explain: bool = False,
         rerank: int | None = None,
         generate: bool = False,
-        budget: "Budget | None" = None,
+        budget: "Budget | int | None" = None,
         at_once: int | None = None,
     ) -> Iterator[RecommendationOutcome]:
         """See `Limner.recommend_many`."""

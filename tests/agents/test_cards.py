@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -377,6 +378,35 @@ async def test_no_reviewer_is_named_or_quoted(open_drawing: Open, items: list[It
         await Run(await open_drawing(None, events=reviews))(["gardening-0"], later), "gardening-0"
     )
     assert "wilhelmina" not in fixed.model_dump_json().casefold()
+
+
+async def test_what_one_reviewer_alone_says_is_in_no_fixed_sentence(
+    open_drawing: Open, later: datetime, tmp_path: Path
+) -> None:
+    said = "A present for cousin Anneliese, splendid marmalade"
+    reviews = [
+        Interaction(
+            user_id="walt",
+            item_id="bare",
+            kind="review",
+            at=later - timedelta(days=day),
+            rating=5.0,
+            text=said,
+        )
+        for day in (3, 4)  # twice, but the same person
+    ]
+    bare = await Run(await open_drawing(None, items=[Item(item_id="bare")], events=reviews))(["bare"], later)
+    named = await Run(
+        await open_drawing(
+            None,
+            folder=tmp_path / "named",
+            items=[Item(item_id="bare", title="Strawberry jam")],
+            events=reviews,
+        )
+    )(["bare"], later)
+
+    assert isinstance(bare["bare"].error, NoTextError)
+    assert not re.search("anneliese|marmalade", card_of(named, "bare").model_dump_json(), re.IGNORECASE)
 
 
 async def test_instructions_in_a_review_stay_data(open_drawing: Open, later: datetime) -> None:

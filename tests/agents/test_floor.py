@@ -170,3 +170,24 @@ async def test_one_message_without_any_known_word_still_gives_a_portrait(
 
     assert "marimba" in profile.text
     assert [claim.evidence for claim in profile.claims] == [("m1",)]
+
+
+async def test_a_sentence_about_dislikes_says_of_no_item_what_is_true_of_another(
+    open_drawing: Open, events: list[Interaction], items: list[Item], later: datetime
+) -> None:
+    hated = [
+        event.model_copy(update={"rating": 1.0, "event_id": f"hated-{item_id}", "item_id": item_id})
+        for event, item_id in zip(
+            [event for event in events if event.user_id == "ada"][:3],
+            ("chess-0", "chess-1", "plain-0"),
+            strict=True,
+        )
+    ]
+    drawing = await open_drawing(None, events=[*events, *hated])
+
+    profile = await drawing.profile("ada", as_of=later, budget=Budget())
+
+    [told] = [claim for claim in profile.claims if claim.text in profile.dislikes]
+    cited = {event_id.removeprefix("hated-") for event_id in told.evidence}
+    assert "chess" in told.text and "lamp" not in told.text.casefold()
+    assert cited == {"chess-0", "chess-1"}

@@ -131,10 +131,13 @@ async def test_what_only_one_other_user_said_is_not_repeated(
             user_id=user,
             item_id="bare",
             kind="review",
-            at=later - timedelta(days=5),
+            at=later - timedelta(days=5 + day),
             text=f"{words} evenings",
         )
-        for user, words in (("bo", "moonlit"), ("cleo", "moonlit"), ("dan", "secretive"))
+        for day, (user, words) in enumerate(
+            # What the same person says twice is still said by one.
+            (("bo", "moonlit"), ("cleo", "moonlit"), ("dan", "secretive"), ("dan", "secretive"))
+        )
     ]
     script = written("Enjoys gardening with roses.", "Suits secretive and moonlit evenings.", "5")
     drawing = await open_drawing(

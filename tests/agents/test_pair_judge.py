@@ -9,6 +9,7 @@ import pytest
 
 from limner.agents.colophon import INCOMPLETE
 from limner.agents.drawing import Drawing
+from limner.errors import BudgetExceededError
 from limner.records import Interaction, Usage
 from limner.sections import BudgetSettings
 from limner.tools.budget import Budget
@@ -176,14 +177,55 @@ async def test_a_budget_that_ends_before_the_verdict_leaves_a_pair_to_be_finishe
 ) -> None:
     chat = ScriptedChat(paint)
     drawing = await open_drawing(chat, drafting={"drafts": 4, "rounds": 0})
-    # Notes on nine own and two others' entries are 2 + 1 calls, and one draft and one verdict make 5: a pass
-    # fits, but three of the four drafts come before the verdict.
-    short = await drawing.pair("ada", "sailing-0", as_of=later, budget=Budget(BudgetSettings(calls=5)))
+    # Notes on nine own and two others' entries are 2 + 1 calls, one draft and a verdict on it and on blank profiles
+    # make 6: a pass fits, but three of the four drafts come before the verdict.
+    short = await drawing.pair("ada", "sailing-0", as_of=later, budget=Budget(BudgetSettings(calls=6)))
     whole = await drawing.pair("ada", "sailing-0", as_of=later, budget=Budget())
 
     assert short.fingerprint == f"{INCOMPLETE}{whole.fingerprint}"
     assert not short.judged and whole.judged
-    assert short.usage.calls <= 5
+    assert short.usage.calls <= 6
+
+
+async def test_a_budget_without_room_for_the_verdict_on_blank_profiles_is_refused_before_any_call(
+    open_drawing: Open, paint: Script, later: datetime
+) -> None:
+    chat = ScriptedChat(judged_by(paint, [says(SURE), says(SURE)]))
+    drawing = await open_drawing(chat, drafting={"drafts": 1, "rounds": 0})
+
+    with pytest.raises(BudgetExceededError, match="calls"):
+        await drawing.pair("ada", "sailing-0", as_of=later, budget=Budget(BudgetSettings(calls=5)))
+    assert chat.requests == []
+    pair = await drawing.pair("ada", "sailing-0", as_of=later, budget=Budget(BudgetSettings(calls=6)))
+
+    assert pair.judged and len(chat.requests) == 6
+
+
+async def test_a_talkative_judge_is_asked_about_blank_profiles_once(
+    open_drawing: Open, paint: Script, later: datetime
+) -> None:
+    talks = replace(says(SURE), text="The person", finish_reason="length")
+    chat = ScriptedChat(judged_by(paint, [talks] * 4))
+    drawing = await open_drawing(chat, drafting={"drafts": 1, "rounds": 0})
+
+    for item_id in ("sailing-0", "chess-0"):
+        assert (await drawing.pair("ada", item_id, as_of=later, budget=Budget())).judged
+
+    # Two pairs, and nobody beside.
+    assert len(asked(chat)) == 3
+
+
+async def test_blank_profiles_that_were_judged_need_no_room_in_a_budget(
+    open_drawing: Open, paint: Script, later: datetime
+) -> None:
+    chat = ScriptedChat(judged_by(paint, [says(SURE), says(SURE), says({"2": 1.0})]))
+    drawing = await open_drawing(chat, drafting={"drafts": 1, "rounds": 0})
+    await drawing.pair("ada", "sailing-0", as_of=later, budget=Budget())
+
+    # Notes on the item, a draft and its verdict.
+    pair = await drawing.pair("ada", "chess-0", as_of=later, budget=Budget(BudgetSettings(calls=3)))
+
+    assert pair.judged and pair.usage.calls == 3
 
 
 async def test_the_judge_counts_towards_the_version_of_pairs_and_not_of_profiles(

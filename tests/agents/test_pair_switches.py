@@ -158,12 +158,12 @@ async def test_the_last_ten_entries_of_both_sides_are_shown(
     assert [f"e{n}" for n in range(6, 16)] == [line.split(":")[0] for line in theirs.splitlines()[1:11]]
 
 
-@pytest.mark.parametrize("limits", [{"calls": 4}, {"tokens": 300}])
+@pytest.mark.parametrize("limits", [{"calls": 5}, {"tokens": 300}])
 async def test_a_budget_smaller_than_one_pass_is_refused_before_any_call(
     open_drawing: Open, later: datetime, limits: dict[str, int]
 ) -> None:
-    # Two calls for notes on nine own entries, one on two others', a draft and a verdict: five; a draft alone may
-    # take 700 tokens.
+    # Two calls for notes on nine own entries, one on two others', a draft, a verdict and one on blank profiles: six;
+    # a draft alone may take 700 tokens.
     chat = ScriptedChat(asked_for)
     drawing = await open_drawing(chat)
 

@@ -541,3 +541,59 @@ async def test_what_is_in_the_store_takes_no_place_in_a_batch(open_drawing: Open
     await rankings(drawing, CANDIDATES[:6], as_of=later, top=6)
 
     assert len(chat.requests) == 2  # three known, three in one call
+
+
+@pytest.mark.parametrize(("limit", "judged"), [(3, 1), (5, 3), (6, 4), (8, 5)])
+async def test_a_budget_writes_no_pair_of_a_batch_that_it_cannot_judge(
+    open_drawing: Open, later: datetime, limit: int, judged: int
+) -> None:
+    # A batch of up to four is a call, each verdict is one, and one is set aside for blank profiles.
+    chat = ScriptedChat(batches())
+    drawing = await open_drawing(chat, pairing={"judge_ranked": True})
+
+    [*_, last] = await rankings(drawing, as_of=later, budget=calls(limit))
+
+    pairs = [item.pair for item in last.items if item.pair]
+    assert len(pairs) == judged and all(pair.judged for pair in pairs)
+    assert len(chat.requests) <= limit
+    assert any(note.startswith("the budget left") for note in last.notes)
+
+
+async def test_a_budget_below_one_judged_pass_is_refused_before_any_call(
+    open_drawing: Open, later: datetime
+) -> None:
+    chat = ScriptedChat(batches())
+    drawing = await open_drawing(chat, pairing={"judge_ranked": True})
+
+    with pytest.raises(BudgetExceededError):
+        await rankings(drawing, as_of=later, budget=calls(2))
+
+    assert chat.requests == []
+
+
+async def test_an_estimate_counts_both_sides_that_do_not_see_each_other(
+    open_drawing: Open, later: datetime
+) -> None:
+    drawing = await open_drawing(ScriptedChat(batches()), pairing={"paired": False})
+
+    said = await estimate(drawing, later)
+
+    assert said.calls[1] == 2 * len(CANDIDATES)  # two prompts a pair, of which none is batched
+
+
+async def test_an_estimate_of_joint_passes_leaves_out_what_costs_nothing(
+    open_drawing: Open, events: list[Interaction], later: datetime
+) -> None:
+    # Whoever had one thing alone cannot be described for that thing; the first of the others is written already.
+    only = Interaction(user_id="gil", item_id="plain-0", kind="purchase", at=later - timedelta(days=1))
+    chat = ScriptedChat(batches())
+    drawing = await open_drawing(chat, events=[*events, only], drafting={"drafts": 1, "rounds": 0})
+    question = question_of("gil", ["plain-0", "plain-1", "plain-2"], as_of=later, top=3, mode="joint")
+    rank = rank_deps(drawing, constant(), "gil", Budget())
+    before = await estimate_rank(rank, question)
+    for item_id in ("plain-1", "plain-2"):
+        await drawing.pair("gil", item_id, as_of=later, budget=Budget())
+        left = await estimate_rank(rank, question)
+
+        assert (left.calls[0] < before.calls[0], left.calls[0] > 0) == (True, left.prompt_tokens > 0)
+    assert left.calls == (0, 0)

@@ -144,6 +144,17 @@ async def test_incomplete_answers_are_not_kept(reason: str) -> None:
     await cached.aclose()
 
 
+async def test_a_verdict_that_is_cut_after_its_token_is_kept() -> None:
+    cut = ChatResult(text="4 of", finish_reason="length", model="scripted", usage=Usage())
+    cached = CachedChat(ScriptedChat([cut, "asked again"]), Table())
+
+    await cached.complete(request(temperature=0.0), Budget(), "user:1")
+    second = await cached.complete(request(temperature=0.0), Budget(), "user:1")
+
+    assert (second.text, second.finish_reason, second.cached) == ("4 of", "length", True)
+    await cached.aclose()
+
+
 async def test_a_fallbacks_answer_is_not_kept() -> None:
     other = ChatResult(text="plan B", finish_reason="stop", model="other", usage=Usage())
     cached = CachedChat(ScriptedChat([other, "plan A"]), Table())

@@ -224,6 +224,21 @@ async def test_what_cannot_succeed_is_not_retried(
     assert clock.slept == []
 
 
+async def test_without_a_key_nothing_is_sent_retried_or_booked(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for model in ("gpt-5-mini", "gemini/gemini-2.5-flash"):
+        budget = Budget()
+        chat = LiteLLMChat(model, ChatSettings(attempts=3), clock=clock)
+        with pytest.raises(ModelUnavailableError, match=r"nothing was sent, for want of a key: .*_API_KEY"):
+            await chat.complete(request(), budget)
+        await chat.aclose()
+        assert (budget.spent.calls, budget.spent.tokens, budget.spent.cost) == (1, 0, 0.0)
+    assert clock.slept == []
+
+
 async def test_when_every_model_fails_each_says_why(make: Make) -> None:
     def answer(sent: Json) -> Reply:
         return Reply(status=401, text="no") if sent["model"] == "main" else Reply(status=500, text="boom")

@@ -89,6 +89,18 @@ async def test_an_earlier_moment_gets_its_own_groups(store: Store) -> None:
     ]
 
 
+async def test_members_stay_those_of_the_newest_moment(store: Store) -> None:
+    await store.put_groups(_placed(10, "late", users=("ada", "bo")))
+
+    for _ in range(KEPT + 1):  # somebody looks back, many times
+        await store.put_groups(_placed(4, "early", users=("ada",)))
+
+    newest = await store.grouping(as_of=_moment(99))
+    assert newest is not None and newest.facts.as_of == _moment(10)
+    assert [page async for page in store.group_members("late")] == [["ada", "bo"]]
+    assert await store.belongings("ada") == [Belonging(group_id="late", weight=0.75)]
+
+
 async def test_only_the_newest_refreshes_are_kept(store: Store) -> None:
     for second in range(KEPT + 2):
         await store.put_groups(_placed(second, f"g{second}"))

@@ -29,6 +29,9 @@ _LLOYD = 6
 _STILL = 0.002
 """Share of users that may still move when k-means ends."""
 
+_ALIKE = 1e-6
+"""Difference of two coordinates that is only rounding."""
+
 Gain = Callable[[Groups], float]
 """What groups are worth on users held back: higher is better."""
 
@@ -123,9 +126,12 @@ def fit_groups(
         raise ValueError(f"{len(told)} users have a vector, a group needs {plan.minimum}")
     began = time.perf_counter()
     own = unit(user_vectors[told])
+    centre: FloatArray = own.mean(axis=0)
+    if np.allclose(own, centre, atol=_ALIKE):  # without what all share, nothing would be left of anybody
+        centre = np.zeros_like(centre)
     blank = Groups(
         vectors=np.zeros((0, own.shape[1]), dtype=np.float32),
-        centre=own.mean(axis=0),
+        centre=centre,
         temperature=plan.temperature,
         most=plan.most,
         blend=plan.blend,
@@ -265,7 +271,9 @@ def _dissolved(own: FloatArray, groups: Groups, minimum: int) -> FloatArray:
         held = replace(groups, vectors=vectors)
         counts = np.zeros(len(vectors), dtype=np.int64)
         for part in batches(len(own)):
-            labels = held.searcher.find(drawn_in(held, own[part]), 1).ids[:, 0]
+            drawn = drawn_in(held, own[part])
+            drawn = drawn[np.any(drawn != 0, axis=1)]  # who is just what all share belongs nowhere
+            labels = held.searcher.find(drawn, 1).ids[:, 0]
             counts += np.bincount(labels, minlength=len(vectors))
         small = np.flatnonzero(counts < minimum)
         if not len(small):

@@ -68,6 +68,9 @@ class IndexFacts(Record):
     temperature: float
     """Of the late interaction, in cosine units."""
 
+    fitting: str = ""
+    """Hash of the settings that the weights were fitted by."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RecommenderIndex:

@@ -52,6 +52,12 @@ _GROUPS = (
     .order_by(groups.c.group_id)
 )
 _LAST = select(func.coalesce(func.max(groupings.c.version), 0)).where(groupings.c.tenant == _tenant)
+_LATEST = (
+    select(groupings.c.version)
+    .where(groupings.c.tenant == _tenant)
+    .order_by(groupings.c.as_of.desc(), groupings.c.version.desc())
+    .limit(1)
+)
 _USERS = select(group_users.c.user_id, group_users.c.mark, group_users.c.vector, group_users.c.themes).where(
     group_users.c.tenant == _tenant, group_users.c.user_id.in_(_keys)
 )
@@ -122,13 +128,17 @@ def members(connection: Connection, tenant: str, group_id: str, after: str, limi
 
 
 def belongings(connection: Connection, tenant: str, user_id: str) -> list[Belonging]:
-    """Return where the last refresh put a user, most first."""
+    """Return where the refresh of the newest moment put a user, most first."""
     data = connection.execute(_BELONGINGS, {"tenant": tenant, "user_id": user_id}).scalar_one_or_none()
     return [] if data is None else [Belonging.model_validate(each) for each in json.loads(data)]
 
 
 def put(connection: Connection, tenant: str, placed: Placed) -> int:
-    """Write one refresh and drop what it replaces; return its version."""
+    """Write one refresh and drop what it replaces; return its version.
+
+    Who belongs where is told of the newest moment only: refreshes of earlier ones leave it, and its groups, as they
+    are.
+    """
     version = int(connection.execute(_LAST, {"tenant": tenant}).scalar_one()) + 1
     facts = placed.grouping.facts
     connection.execute(
@@ -153,14 +163,18 @@ def put(connection: Connection, tenant: str, placed: Placed) -> int:
     ]
     if rows:
         connection.execute(groups.insert(), rows)
+    latest: int = connection.execute(_LATEST, {"tenant": tenant}).scalar_one()
     for table in (groups, groupings):
-        connection.execute(delete(table).where(table.c.tenant == tenant, table.c.version <= version - KEPT))
+        old = table.c.version <= version - KEPT, table.c.version != latest
+        connection.execute(delete(table).where(table.c.tenant == tenant, *old))
     _put_users(connection, tenant, placed)
+    if latest == version:
+        _put_members(connection, tenant, placed)
     return version
 
 
 def _put_users(connection: Connection, tenant: str, placed: Placed) -> None:
-    """Replace recomputed users, and where everybody belongs."""
+    """Replace recomputed users, and drop those without a history."""
     known: Iterable[str] = connection.execute(_KNOWN, {"tenant": tenant}).scalars()
     everybody = frozenset(placed.everybody)
     gone = [user_id for user_id in known if user_id not in everybody]
@@ -180,6 +194,10 @@ def _put_users(connection: Connection, tenant: str, placed: Placed) -> None:
                 for user_id, user in users
             ],
         )
+
+
+def _put_members(connection: Connection, tenant: str, placed: Placed) -> None:
+    """Replace where everybody belongs."""
     connection.execute(delete(group_members).where(group_members.c.tenant == tenant))
     for placings in chunks(sorted(placed.belongings.items())):
         _ADD_MEMBERS.run(

@@ -300,11 +300,11 @@ class SqlStore:
         return await self._engine.read(lambda db: sql_groups.marked_users(db, self.tenant, user_ids))
 
     async def belongings(self, user_id: str) -> list[Belonging]:
-        """Return where the last refresh put a user, most first."""
+        """Return where the refresh of the newest moment put a user, most first."""
         return await self._engine.read(lambda db: sql_groups.belongings(db, self.tenant, user_id))
 
     async def group_members(self, group_id: str, batch: int = 1000) -> AsyncIterator[list[str]]:
-        """Stream the users whom the last refresh put into a group more than into any other, in id order."""
+        """Stream the users whom the refresh of the newest moment put into a group most, in id order."""
         after = ""
         while page := await self._engine.read(
             partial(sql_groups.members, tenant=self.tenant, group_id=group_id, after=after, limit=batch)

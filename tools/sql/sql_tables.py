@@ -212,4 +212,4 @@ group_members = Table(
     Column("data", Text, nullable=False),
     Index(None, "tenant", "group_id", "user_id"),
 )
-"""Where the last refresh put each user: `group_id` is the group a user belongs to most, `data` says how much."""
+"""Where the refresh of the newest moment put each user: `group_id` is the group a user belongs to most, `data` says how much."""

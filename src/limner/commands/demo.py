@@ -1,6 +1,7 @@
 """Command `demo`: portraits of invented people, in the terminal and as a page."""
 
 import shutil
+import sys
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated
@@ -130,7 +131,12 @@ def _print_summary(profiles: list[Profile], folder: Path) -> None:
         f"All of them, with evidence and rewards: {folder / 'report.html'}", highlight=False, soft_wrap=True
     )
     note(
-        f"Next: limner show --store {folder / 'store'} {profiles[0].user_id}  ·  limner import YOUR.jsonl"
+        f"Next: {_typed()} show --store {folder / 'store'} {profiles[0].user_id}  ·  {_typed()} import YOUR.jsonl"
         if profiles
         else "Nothing was drawn."
     )
+
+
+def _typed() -> str:
+    """Return how to call this program: by its name where the shell finds it, else as it was called."""
+    return "limner" if shutil.which("limner") else sys.argv[0]

@@ -80,6 +80,8 @@ def profile(
         async with Limner(settings) as limner:
             with index_progress() as progress:
                 await limner.prepare(progress)
+            if not users and not (await limner.counts()).users:
+                raise InputError(f"the store {settings.store} holds nobody; `limner import FILE` first")
             chosen = users or (None if limit is None else await _first_users(limner, limit))
             moment = moment_of(as_of)
             if dry_run:

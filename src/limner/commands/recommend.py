@@ -5,7 +5,9 @@ import sys
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from ..errors import InputError
 from ..face import Limner
@@ -123,12 +125,13 @@ def _line(outcome: RecommendationOutcome) -> dict[str, Any]:
 
 
 def _print(found: Recommendations) -> None:
-    table = Table("", "item", "because", "signals", title=f"For {found.user_id}", title_justify="left")
+    table = Table(
+        "", "item", "because", "signals", title=escape(f"For {found.user_id}"), title_justify="left"
+    )
     for one in found.items:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in list(one.shares.items())[:3])
-        table.add_row(
-            str(one.place), f"{one.title or one.item_id}\n[dim]{one.item_id}[/]", one.because, shares
-        )
+        named = Text(f"{one.title or one.item_id}\n").append(one.item_id, style="dim")
+        table.add_row(str(one.place), named, Text(one.because), shares)
     out.print(table)
     for text in found.notes:
         note(text, style="yellow")

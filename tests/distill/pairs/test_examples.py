@@ -12,7 +12,7 @@ from limner.agents.state import Deps
 from limner.distill.pairs.examples import Example, Table, logged_examples, past_examples, table_of
 from limner.models import Rollout
 from limner.pairings import Judgement, PairOutcome, PairSide
-from limner.records import Interaction
+from limner.records import Interaction, Item
 
 OpenWorld = Callable[..., Callable[[], AbstractAsyncContextManager[Deps]]]
 MOMENT = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -121,3 +121,26 @@ async def test_what_cannot_be_described_is_left_out(open_world: OpenWorld) -> No
         table = await table_of(deps, [gone, early], notice=quiet)
 
     assert len(table) == 0
+
+
+async def test_a_moment_with_passes_is_told_by_them_alone(open_world: OpenWorld) -> None:
+    # The pass noted something about the item that was chosen; nobody noted anything about the other.
+    chosen = Example("ada", "planets", MOMENT, OUTCOME, ("space things", "space things"), 0.5)
+    other = Example("ada", "roses", MOMENT, OUTCOME.model_copy(update={"chosen": False}), None, NAN)
+    elsewhere = other._replace(user_id="bo")
+    async with open_world()() as deps:
+        beside = await table_of(deps, [other, chosen], notice=quiet)
+        apart = await table_of(deps, [elsewhere, chosen], notice=quiet)
+
+    assert beside.worth.tolist() == [1.0]
+    assert sorted(apart.worth.tolist()) == [0.0, 1.0]
+
+
+async def test_an_item_without_text_does_not_take_its_moment_along(open_world: OpenWorld) -> None:
+    chosen = Example("ada", "planets", MOMENT, OUTCOME, None, NAN)
+    mute = chosen._replace(item_id="mute", outcome=OUTCOME.model_copy(update={"chosen": False}))
+    async with open_world()() as deps:
+        await deps.store.put_items([Item(item_id="mute")])
+        table = await table_of(deps, [chosen, mute, mute._replace(item_id="no-such")], notice=quiet)
+
+    assert table.worth.tolist() == [1.0]

@@ -9,11 +9,11 @@ import pytest
 
 from limner.distill.pairs.examples import Table
 from limner.distill.pairs.gauging import gauge_passes
-from limner.distill.pairs.judging import judge
+from limner.distill.pairs.judging import Verdict, judge
 from limner.distill.pairs.learners import learn_ridge, learn_trees
 from limner.distill.pairs.settings import ScorerSettings
-from limner.distill.pairs.teach import teach_scorer
-from limner.errors import TooFewExamplesError
+from limner.distill.pairs.teach import better_learner, teach_scorer
+from limner.errors import InputError, TooFewExamplesError
 from limner.tools.belief import UNTAUGHT, Belief, Values
 from limner.tools.pair_features import FEATURES
 
@@ -70,6 +70,21 @@ def test_what_a_line_cannot_tell_is_learned_by_trees() -> None:
     assert teach_scorer(straight, encoder="", seed=0, settings=SMALL).report["learner"] == "ridge"
 
 
+def test_order_within_lists_decides_between_learners_and_error_without_lists() -> None:
+    verdict = judge(world(2), Belief(np.zeros(10), np.ones(10)))
+    orders: tuple[Verdict, Verdict] = (
+        {**verdict, "ndcg": 0.7, "rmse": 0.23},
+        {**verdict, "ndcg": 0.6, "rmse": 0.22},
+    )
+    errors: tuple[Verdict, Verdict] = (
+        {**verdict, "ndcg": None, "rmse": 0.23},
+        {**verdict, "ndcg": None, "rmse": 0.22},
+    )
+
+    assert better_learner(dict(zip(("ridge", "trees"), orders, strict=True))) == "ridge"
+    assert better_learner(dict(zip(("ridge", "trees"), errors, strict=True))) == "trees"
+
+
 def test_uncertainty_holds_on_unseen_users() -> None:
     rng = np.random.default_rng(5)
     table = world(200)
@@ -108,6 +123,12 @@ def test_held_back_users_change_nothing_that_was_learned() -> None:
 def test_too_few_users_are_refused() -> None:
     with pytest.raises(TooFewExamplesError, match="19 users"):
         teach_scorer(world(19), encoder="", seed=0, settings=SMALL)
+
+
+@pytest.mark.parametrize("worth", [0.0, 1.0])
+def test_outcomes_that_are_all_alike_teach_nobody_to_be_sure(worth: float) -> None:
+    with pytest.raises(InputError, match="alike"):
+        teach_scorer(replace(world(30), worth=np.full(150, worth)), encoder="", seed=0, settings=SMALL)
 
 
 @pytest.mark.parametrize("learner", [learn_ridge, learn_trees])
@@ -161,11 +182,47 @@ def test_gauges_are_read_off_passes_beside_the_scorers_guess() -> None:
     assert gauges["judged"] == UNTAUGHT["judged"] and not said["judged"]["taught"]
 
 
+def test_lists_with_passes_do_not_teach_what_marks_them() -> None:
+    # One of five is chosen in bare lists, one of two where passes left notes, whatever is noted.
+    bare, wrote = world(60), world(60, seed=1, passes=0.2)
+    wrote = wrote.take(np.tile([True, True, False, False, False], 60))
+    notes = FEATURES.index("has_words")
+    bare.features[:, notes], wrote.features[:, notes] = 0.0, 1.0
+    both = Table(
+        **{
+            name: np.concatenate([getattr(bare, name), getattr(wrote, name)])
+            for name in ("features", "worth", "judged", "unjudged", "users")
+        },
+        lists=np.concatenate([bare.lists, wrote.lists + 60]),
+    )
+    asked = np.zeros((2, len(FEATURES)))
+    asked[1, notes] = 1.0
+
+    taught = teach_scorer(both, encoder="", seed=0, settings=SMALL)
+
+    without, with_notes = taught.scorer.score(asked).mean
+    assert with_notes == pytest.approx(without)
+    assert taught.report["gauges"]["unjudged"]["taught"]
+
+
 def test_passes_that_run_against_the_outcome_measure_nothing() -> None:
     gauges, said = gauge_passes(world(100, passes=-0.2), np.zeros(500), fewest=30)
 
     assert gauges["unjudged"].of_worth == 0.0
     assert said["unjudged"]["slope"] == pytest.approx(-0.2, abs=0.02)
+
+
+def test_passes_that_tell_nothing_are_hardly_ever_taken_for_news() -> None:
+    trusted = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        table = replace(world(25, seed=seed), unjudged=rng.normal(0.5, 0.1, size=125))
+        gauges, said = gauge_passes(table, np.zeros(125), fewest=30)
+        assert said["unjudged"]["taught"]
+        trusted += gauges["unjudged"].of_worth > 0
+
+    # Chance passes two standard errors once in 44 times, hence about 1.4 times here, and one in six of all.
+    assert trusted <= 5
 
 
 def test_few_passes_leave_the_untaught_gauge() -> None:
