@@ -92,8 +92,29 @@ async def test_what_followed_in_others_sequences_comes_first_and_says_why(
     [reason] = [reason for reason in first.reasons if reason.signal == "sequence"]
     # The newest book, right before hedges in everybody's order, says most; the one before it less.
     assert reason.evidence == ("ada-orchids", "ada-compost")
-    assert reason.text == "Often chosen together with “The book of orchids” and “The book of compost”."
+    assert reason.text == "Chosen along with “The book of orchids” and “The book of compost”."
     assert chat.requests == []
+
+
+async def test_what_the_user_disliked_is_no_reason(limner: Limner) -> None:
+    rated = [
+        {"item_id": word, "kind": "rating", "rating": rating, "at": START + timedelta(days=day)}
+        for day, (word, rating) in enumerate((("roses", 5), ("compost", 5), ("orchids", 1)))
+    ]
+    await limner.record("cleo", rated)
+
+    found = await limner.recommend("cleo", k=3)
+
+    told = {event_id for one in found.items for reason in one.reasons for event_id in reason.evidence}
+    history = {event.event_id: event.item_id for event in await limner.history("cleo")}
+    assert {history[event_id] for event_id in told} == {"roses", "compost"}
+    assert not any("orchids" in reason.text for one in found.items for reason in one.reasons)
+
+
+async def test_before_anybody_chose_anything_the_order_says_so(limner: Limner) -> None:
+    found = await limner.recommend("ada", k=2, as_of=START - timedelta(days=1))
+
+    assert found.notes == ("nobody had chosen anything by then, so the order means nothing",)
 
 
 async def test_nobody_is_told_who_the_others_are(limner: Limner) -> None:
@@ -136,7 +157,9 @@ async def test_filters_leave_out_what_they_name(limner: Limner) -> None:
     assert set(ids(new)) == set(ids(had)) - set(SHELVES["garden"][:3])
     assert set(ids(sky)) == set(SHELVES["sky"])
     assert set(ids(other)) == {"ferns", "tulips"}
-    assert ids(short) == ["ferns"] and "only 1 items pass the filters" in short.notes
+    assert (
+        ids(short) == ["ferns"] and "1 of the catalogue's 12 items are left behind the filters" in short.notes
+    )
 
 
 async def test_an_item_that_nobody_ever_chose_is_reached_by_its_words(limner: Limner) -> None:

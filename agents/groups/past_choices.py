@@ -100,7 +100,7 @@ async def read_choices(
         found = await store.choices(page, as_of=as_of)
         for user_id in (user for user in page if user in found):
             users.append(user_id)
-            kept = [choice for choice in found[user_id] if not _disliked(choice, scale)]
+            kept = [choice for choice in found[user_id] if not is_disliked(choice, scale)]
             items += [numbers.setdefault(choice.item_id, len(numbers)) for choice in kept]
             starts.append(len(items))
             hashes.append(content_hash(*((choice.event_id, choice.item_id) for choice in found[user_id])))
@@ -193,7 +193,8 @@ async def _pages(store: Store, user_ids: Sequence[str] | None) -> AsyncIterator[
         yield ordered[start : start + _PAGE]
 
 
-def _disliked(choice: Choice, scale: RatingScale | None) -> bool:
+def is_disliked(choice: Choice, scale: RatingScale | None) -> bool:
+    """Whether a choice's rating lies low on the scale; without a rating, a choice is none."""
     if choice.rating is None or scale is None or scale.high <= scale.low:
         return False
     return (choice.rating - scale.low) / (scale.high - scale.low) <= DISLIKE_TO

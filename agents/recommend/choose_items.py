@@ -9,6 +9,7 @@ import numpy as np
 from langgraph.runtime import Runtime
 from numpy.typing import NDArray
 
+from ...recommendations import Filters
 from ...tools.embedder import FloatArray
 from .recommend_state import RecommendDeps, RecommendState
 
@@ -29,7 +30,8 @@ async def choose_items(state: RecommendState, runtime: Runtime[RecommendDeps]) -
     pool = await _allowed(state, runtime.context, max(enough, settings.pool) if wanted.diversity else enough)
     notes = list(state.get("notes", []))
     if len(pool) < wanted.k:
-        notes.append(f"only {len(pool)} items pass the filters")
+        rest = "once what the user had is left out" if wanted.filters == Filters() else "behind the filters"
+        notes.append(f"{len(pool)} of the catalogue's {len(state['total'])} items are left {rest}")
     if wanted.diversity > 0:
         words = runtime.context.index.signals.words
         assert words is not None, "an index of a store has texts"

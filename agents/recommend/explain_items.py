@@ -21,6 +21,7 @@ from ...tools.embedder import FloatArray
 from ...tools.grouping.stored_groups import Choice
 from ...tools.recommender.recommender_index import RecommenderIndex
 from ...tools.recommender.recommender_signals import GROUPS
+from ..groups.past_choices import is_disliked
 from .recommend_state import RecommendDeps, RecommendState
 
 _LEAST_SHARE = 0.05
@@ -40,7 +41,7 @@ class _Known(NamedTuple):
     state: RecommendState
     ranked_by: RecommenderIndex
     events: list[Choice]
-    """The user's choices of items of the catalogue, oldest first."""
+    """What the user chose of the catalogue and did not dislike, oldest first."""
 
     numbers: list[int]
     """Of their items."""
@@ -100,7 +101,10 @@ async def explain_items(state: RecommendState, runtime: Runtime[RecommendDeps]) 
 
 async def _known(state: RecommendState, context: RecommendDeps, chosen: Sequence[int]) -> _Known:
     deps, index, wanted = context.deps, context.index, state["wanted"]
-    events = [event for event in state["history"] if event.item_id in index.number]
+    scale = await deps.store.rating_scale(as_of=wanted.as_of)
+    events = [
+        event for event in state["history"] if event.item_id in index.number and not is_disliked(event, scale)
+    ]
     chosen_ids = [index.item_ids[number] for number in chosen]
     profile = state["profile"] if wanted.explain else None
     likes = [facet.text for facet in profile.facets if facet.polarity != "dislike"] if profile else []
@@ -164,6 +168,8 @@ def _reason(known: _Known, number: int, signal: str) -> RecommendationReason | N
 
 def _by_history(known: _Known, number: int, signal: str) -> RecommendationReason | None:
     """Name the user's choices that speak most for an item."""
+    if not known.events:
+        return None
     voices = _voices(known, number, signal)
     best = [place for place in np.argsort(-voices, kind="stable").tolist() if voices[place] > 0]
     told: dict[str, str] = {}

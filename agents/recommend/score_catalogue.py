@@ -21,6 +21,8 @@ from .recommend_state import RecommendDeps, RecommendState
 
 NOTHING_KNOWN = "nothing the user had is in the catalogue; these are items that many chose lately"
 
+NOBODY_CHOSE = "nobody had chosen anything by then, so the order means nothing"
+
 _LAST = 200
 
 
@@ -59,7 +61,7 @@ async def score_catalogue(state: RecommendState, runtime: Runtime[RecommendDeps]
     if not len(items) and not len(told.likes):
         trend = index.signals.trend
         total = index.counts if trend is None else trend
-        parts, notes = {"trend": total}, [NOTHING_KNOWN]
+        parts, notes = {"trend": total}, [NOTHING_KNOWN if index.counts.any() else NOBODY_CHOSE]
     return Update(
         history=history,
         profile=profile,

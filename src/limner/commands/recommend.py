@@ -83,6 +83,7 @@ def recommend(
             without=frozenset(without or ()),
         ),
         "diversity": diversity,
+        "explain": True,
         "rerank": rerank,
         "generate": generate,
     }
