@@ -65,7 +65,7 @@ def test_a_pair_is_shown_with_both_sides_numbers_reasons_and_cost(store: Path) -
     for words in (told["user"]["profile"], told["item"]["profile"], told["because"]):
         assert words and words in shown.stdout
     assert f"expected rating {told['expected_rating']:.2f}" in shown.stdout
-    assert f"fit {told['fit']:.0%}" in shown.stdout and "no judge was asked" in shown.stdout
+    assert f"likeness {told['fit']:.0%}" in shown.stdout and "no judge was asked" in shown.stdout
     assert "0 calls" in shown.stdout
     assert "the person: Title" in shown.stdout  # evidence is called by its items
 

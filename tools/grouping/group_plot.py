@@ -69,7 +69,7 @@ def _draw_lifts(axes: "Axes", communities: Sequence[Community]) -> None:
     ticks = [tick for tick in _TICKS if tick <= max(highest, 2.0)]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([], minor=True)
-    axes.set_xlabel("lift; larger: more members share it")
+    axes.set_xlabel("lift, logarithmic; larger dots: more members share it")
 
 
 def _label(community: Community) -> str:

@@ -102,7 +102,7 @@ def _side(name: str, side: PairSide) -> list[Text]:
 
 def _verdict(pair: Pair) -> str:
     """Return the numbers of a pair in words."""
-    words = [f"fit {pair.fit:.0%}"]
+    words = [f"fit {pair.fit:.0%}" if pair.judged else f"likeness {pair.fit:.0%}"]
     if pair.expected_rating is not None:
         interval = pair.rating_interval
         between = f" ({interval[0]:g} to {interval[1]:g} in 8 of 10 cases)" if interval else ""
