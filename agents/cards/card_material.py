@@ -24,12 +24,15 @@ BATCHED = ("describe_items",)
 CHAIN = ("card_likers", "card_dislikers", "card_feature")
 """Prompts of the two forms, in the order of asking."""
 
-_FORM = 2
+_FORM = 3
 """Counts up when fixed sentences are made of other phrases, or grounding changes."""
 
 _TAG = re.compile(r"<!--.*?(?:-->|$)|<[^<>]{0,500}(?:>|$)", re.DOTALL)
 _READ = 50
 _PHRASES = 9
+_NAMED = 3
+"""Phrases that a fixed sentence names."""
+
 _DESCRIPTION_CHARACTERS = 200
 _SHORTEST_NAME = 3
 _PUBLISHER_CHARACTERS = {"free": 400, "lexicon": 200, "plain": 200}
@@ -144,7 +147,8 @@ def phrases_of(deps: Deps, item: Item, case: Case) -> CardPhrases:
     praise = rank(*((said, 1.0) for said in liked))
     return CardPhrases(
         likers=likers,
-        dislikers=_first([*complaints, *likers]),
+        # Without a complaint, what else the item is: not the very words that draw people to it.
+        dislikers=_first([*complaints, *likers[_NAMED:], *likers]),
         grounds=_first([*praise, *complaints], but=likers),
         apart=_first([*title, *praise, *described, *likers], but=likers),
     )
