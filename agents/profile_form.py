@@ -283,7 +283,7 @@ def citing(case: Case, events: Sequence[Interaction], sentence: str) -> tuple[st
 
 def _compose(theme: Theme, language: str, place: int) -> str:
     place = 0 if theme.polarity == "dislike" else place
-    return compose(theme.phrases, language, theme.opening, place=place, examples=theme.examples)
+    return compose(theme.said, language, theme.opening, place=place, examples=theme.examples)
 
 
 def _names(case: Case, event: Interaction, sentence: str) -> int:

@@ -20,6 +20,9 @@ WINDOW = 20
 _LASTING = 5
 _OLDER = 10
 _PHRASES = 7
+_SAID = 3
+"""Phrases that a fixed sentence names."""
+
 _EXAMPLES = 3
 _EXAMPLE_CHARACTERS = 60
 _RECENCY = 0.97
@@ -44,6 +47,14 @@ class Theme:
     polarity: Polarity
     """Whether the user is drawn to it."""
 
+    together: int = _PHRASES
+    """How many of the first phrases may stand in one sentence."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The phrases of a fixed sentence, best first."""
+        return self.phrases[: self.together]
+
     @property
     def name(self) -> str:
         """The phrase that names it best."""
@@ -56,7 +67,7 @@ class Theme:
 
 
 def find_themes(case: Case, cues: Sequence[Cue], lexicon: Lexicon, *, most: int) -> tuple[Theme, ...]:
-    """Group liked interactions by the meaning of their items, and of disliked ones those that share a phrase.
+    """Group liked interactions by the meaning of their items, and disliked ones into one theme.
 
     Args:
         case: The run's material; the last `WINDOW` of `visible` are grouped, and older ones that share the
@@ -84,16 +95,18 @@ def find_themes(case: Case, cues: Sequence[Cue], lexicon: Lexicon, *, most: int)
         wanted = {phrase for theme in likes for phrase in theme.phrases}
         only = tuple(phrase for phrase in dislikes.phrases if phrase not in wanted)
         if only:
-            likes.append(replace(dislikes, phrases=only))
+            together = sum(phrase not in wanted for phrase in dislikes.said)
+            likes.append(replace(dislikes, phrases=only, together=max(1, together)))
     return tuple(likes[:most]) or _plain_theme(case)
 
 
 def _dislikes(
     case: Case, events: Sequence[Interaction], noted: dict[str, list[str]], lexicon: Lexicon
 ) -> Theme | None:
-    """Return the theme of the disliked interactions that share the phrase which tells most about them all.
+    """Return the theme of what put the user off, with the phrases and titles first that belong together.
 
-    Dislikes are few and of all sorts; one sentence about them all would say of each what is true of another.
+    Dislikes are few and of all sorts; a sentence that joined the best phrases of them all would say of each what is
+    true of another.
     """
     whole = _theme(case, events, noted, lexicon, "dislike")
     if whole is None:
@@ -101,7 +114,14 @@ def _dislikes(
     alike = [
         event for event in events if whole.name in {*case.phrases(event), *noted.get(event.event_id, ())}
     ]
-    return _theme(case, alike, noted, lexicon, "dislike") or whole
+    first = _theme(case, alike, noted, lexicon, "dislike") or whole
+    phrases = dict.fromkeys((*first.phrases[:_SAID], *whole.phrases))
+    return replace(
+        whole,
+        phrases=tuple(phrases)[:_PHRASES],
+        examples=first.examples,
+        together=len(first.phrases[:_SAID]),
+    )
 
 
 def _recurring(case: Case, cues: Sequence[Cue]) -> list[Interaction]:

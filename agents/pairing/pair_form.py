@@ -90,7 +90,7 @@ class PairForm:
             user_cue=best.name,
             user_instruction=compose(best.phrases, language, "plan"),
             user_profile=" ".join(
-                compose(theme.phrases, language, theme.opening, place=place)
+                compose(theme.said, language, theme.opening, place=place)
                 for place, theme in enumerate(self._themes)
             ),
             item_cue=item[0],

@@ -19,6 +19,9 @@ Tone = Literal["because", "apart", "against"]
 
 _MOST_PHRASES = 2
 _FEWEST_SPEAKERS = 2
+_LEAST_NEARNESS = 0.01
+"""So that evidence decides between sentences that have nothing in common."""
+
 _SIGNS: dict[Tone, str] = {
     "because": "{user} + {item}.",
     "apart": "{user} / {item}.",
@@ -38,7 +41,7 @@ class Match(NamedTuple):
     @property
     def support(self) -> float:
         """How well both sentences rest on what they cite, and on each other."""
-        return self.user.confidence * self.item.confidence * (1.0 + self.nearness)
+        return self.user.confidence * self.item.confidence * max(self.nearness, _LEAST_NEARNESS)
 
     def reason(self) -> Reason:
         """Return it as a reason of the pair."""
