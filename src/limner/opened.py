@@ -78,7 +78,7 @@ class Opened:
         self._opened = self._drawing = None
         await self._stack.aclose()
 
-    def budget_of(self, given: "Budget | int | None") -> "Budget":
+    def budget_of(self, given: object) -> "Budget":
         """Return the budget that an argument stands for: a number is so many model calls, nothing the settings'.
 
         Raises:
