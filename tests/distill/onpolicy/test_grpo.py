@@ -168,11 +168,9 @@ def test_a_watch_sees_the_model_write_and_ends_the_run(
         result = train(settings, bench=bench, watches=[watch])
 
     assert [step for step, _ in watch.seen] == [0, 1, 2]
-    assert (result.record.outcome, result.record.message, result.record.steps) == (
-        "stopped",
-        "judges disagree",
-        2,
-    )
+    record = result.record
+    assert (record.outcome, record.message) == ("stopped", "judges disagree")
+    assert (record.stopped_at, record.steps) == (2, 1)  # the adapter is that from before the alarm
     assert logged(result.record, "judge/b") == [0.0, 1.0, 2.0]
     assert all(len(texts) == 1 for _, texts in watch.seen)
 
