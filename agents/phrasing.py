@@ -16,7 +16,8 @@ Opening = Literal["like", "dislike", "suits", "unsuits", "plan", "apart", "groun
 
 OPENINGS: tuple[Opening, ...] = get_args(Opening)
 
-_SLOTS = 3
+SLOTS = 3
+"""Phrases that a fixed sentence names at most."""
 
 
 class Words(NamedTuple):
@@ -94,7 +95,7 @@ def deal(phrases: Sequence[str], *, seed: int) -> list[list[str]]:
     """
     shuffled = list(phrases)
     random.Random(seed).shuffle(shuffled)
-    count = min(_SLOTS, len(shuffled))
+    count = min(SLOTS, len(shuffled))
     rank = {phrase: place for place, phrase in enumerate(phrases)}
     return [sorted(shuffled[number::count], key=rank.__getitem__) for number in range(count)]
 
@@ -111,7 +112,7 @@ def compose(
         'Meidet heist, wie in The Vault.'
     """
     words = _languages().get(language)
-    best = list(phrases[:_SLOTS])
+    best = list(phrases[:SLOTS])
     joiner = f" {words.joiner} " if words else ", "
     body = best[0] if len(best) == 1 else ", ".join(best[:-1]) + joiner + best[-1]
     starts = openings(language, opening)

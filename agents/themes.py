@@ -12,7 +12,7 @@ from ..records import Interaction, Polarity
 from ..tools.embedder import FloatArray
 from .case import Case
 from .lexicon import Lexicon, rank_phrases
-from .phrasing import Opening
+from .phrasing import SLOTS, Opening
 
 WINDOW = 20
 """Newest interactions that themes are made of; older ones count if their themes keep returning."""
@@ -20,8 +20,6 @@ WINDOW = 20
 _LASTING = 5
 _OLDER = 10
 _PHRASES = 7
-_SAID = 3
-"""Phrases that a fixed sentence names."""
 
 _EXAMPLES = 3
 _EXAMPLE_CHARACTERS = 60
@@ -115,12 +113,12 @@ def _dislikes(
         event for event in events if whole.name in {*case.phrases(event), *noted.get(event.event_id, ())}
     ]
     first = _theme(case, alike, noted, lexicon, "dislike") or whole
-    phrases = dict.fromkeys((*first.phrases[:_SAID], *whole.phrases))
+    phrases = dict.fromkeys((*first.phrases[:SLOTS], *whole.phrases))
     return replace(
         whole,
         phrases=tuple(phrases)[:_PHRASES],
         examples=first.examples,
-        together=len(first.phrases[:_SAID]),
+        together=len(first.phrases[:SLOTS]),
     )
 
 

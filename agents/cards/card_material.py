@@ -18,6 +18,7 @@ from ...tools.reward import Exam
 from ...tools.store import RatingScale
 from ..case import Case, EventLine, one_line
 from ..lexicon import Lexicon, item_phrases, rank_phrases, text_phrases
+from ..phrasing import SLOTS
 from ..state import LENGTHS, Deps
 
 BATCHED = ("describe_items",)
@@ -30,9 +31,6 @@ _FORM = 3
 _TAG = re.compile(r"<!--.*?(?:-->|$)|<[^<>]{0,500}(?:>|$)", re.DOTALL)
 _READ = 50
 _PHRASES = 9
-_NAMED = 3
-"""Phrases that a fixed sentence names."""
-
 _DESCRIPTION_CHARACTERS = 200
 _SHORTEST_NAME = 3
 _PUBLISHER_CHARACTERS = {"free": 400, "lexicon": 200, "plain": 200}
@@ -148,7 +146,7 @@ def phrases_of(deps: Deps, item: Item, case: Case) -> CardPhrases:
     return CardPhrases(
         likers=likers,
         # Without a complaint, what else the item is: not the very words that draw people to it.
-        dislikers=_first([*complaints, *likers[_NAMED:], *likers]),
+        dislikers=_first([*complaints, *likers[SLOTS:], *likers]),
         grounds=_first([*praise, *complaints], but=likers),
         apart=_first([*title, *praise, *described, *likers], but=likers),
     )
