@@ -7,6 +7,7 @@ from typing import Self
 
 from ..settings import Settings
 from ..tools.budget import Budget, Reservation
+from ..tools.grouping.aligning import Align
 from ..tools.lessons import Teach
 
 
@@ -50,6 +51,9 @@ class Workspace:
     teach: Teach | None = None
     """Teaches spaces, for systems with `space=fit`; absent where nobody does."""
 
+    align: Align | None = None
+    """Trains individuals and groups towards each other, for `group:rounds=learned`; absent where nobody does."""
+
     budget: Budget = _OF_SETTINGS
     """Limits of everything that is done with this workspace and its copies; those of the settings if absent."""
 
@@ -61,9 +65,11 @@ class Workspace:
         seed: int,
         notice: Callable[[str], None] = say_nothing,
         teach: Teach | None = None,
+        align: Align | None = None,
     ) -> Self:
         """Return the workspace beside the store that settings name."""
-        return cls(folder=settings.store / "evals", seed=seed, settings=settings, notice=notice, teach=teach)
+        folder = settings.store / "evals"
+        return cls(folder=folder, seed=seed, settings=settings, notice=notice, teach=teach, align=align)
 
     def __post_init__(self) -> None:
         """Open the budget."""

@@ -18,12 +18,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ...errors import MissingExtraError
 from ...tools.embedder import FloatArray
+from ...tools.grouping.aligning import Aligned, Gain, Pass
 from ...tools.grouping.grouping import Groups, assign, centred
 from ...tools.grouping.interest_graph import unit
 from ...tools.one_torch import one_torch
@@ -62,38 +63,6 @@ class AlignSettings:
 
     threads: int = 1
     """Threads of PyTorch."""
-
-
-class Pass(NamedTuple):
-    """One pass over all users."""
-
-    number: int
-    side: str
-    """`individuals` or `groups`: which one learned."""
-
-    loss: float
-    """Mean over the batches, in nats."""
-
-    gain: float | None
-    """Value on held-back choices after it; absent if nobody measures."""
-
-    seconds: float
-
-
-class Aligned(NamedTuple):
-    """What was learned."""
-
-    side: Side
-    """Moves users' vectors; apply it before `tools.grouping.grouping.assign`."""
-
-    groups: Groups
-    """Groups among the moved vectors."""
-
-    log: tuple[Pass, ...]
-
-
-Gain = Callable[[Side, Groups], float]
-"""Value of a map and of groups on held-back choices: higher is better."""
 
 
 def align(

@@ -231,11 +231,12 @@ def report(
 
 def _task(given: dict[str, Any], options: list[str], store: Path | None) -> "Task":
     """Return a task with everything but its system and data."""
+    from ..distill.groups.alignment import align
     from ..distill.space.adapter import teach
     from ..evals.suite import Task
     from ..evals.workspace import Workspace
 
-    workspace = Workspace.of(settings_for(store), seed=given["seed"], teach=teach)
+    workspace = Workspace.of(settings_for(store), seed=given["seed"], teach=teach, align=align)
     return Task(system="", data=(), options=_pairs(options), workspace=workspace, **given)
 
 

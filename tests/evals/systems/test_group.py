@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from limner.distill.groups.alignment import align
 from limner.errors import SettingsError
 from limner.evals.canary import canary, plant
 from limner.evals.dataset import Dataset, Events, FloatArray, IntArray
@@ -142,6 +143,42 @@ def test_rounds_that_are_given_are_not_tuned(workspace: Workspace, split: Split)
 
     assert system.chosen["rounds"] == 1
     np.testing.assert_array_equal(system.score(split.test.queries), before)
+
+
+def test_learned_rounds_keep_what_served_validation_users_best(
+    workspace: Workspace, split: Split, told: list[str]
+) -> None:
+    pytest.importorskip("torch")
+    system = _system(replace(workspace, align=align), rounds="learned")
+    system.fit(split.past)
+    unlearned = _validated(system, split)
+
+    system.tune(split.validation.queries, split.validation.answers)
+
+    gains: list[float] = system.chosen["ndcg@10 by pass"]  # type: ignore[assignment]  # options of any type
+    assert _validated(system, split) == pytest.approx(max([unlearned, *gains]), abs=1e-5)
+    assert len([line for line in told if "pass" in line]) == len(gains)
+
+
+def test_a_trained_map_leaves_somebody_without_history_without_groups(
+    workspace: Workspace, split: Split, queries_of: QueriesOf
+) -> None:
+    pytest.importorskip("torch")
+    system = _system(replace(workspace, align=align), rounds="learned")
+    system.fit(split.past)
+    system.tune(split.validation.queries, split.validation.answers)
+
+    assert not np.ptp(system.score(queries_of([[]])))
+
+
+def test_learned_rounds_need_somebody_who_trains(workspace: Workspace) -> None:
+    with pytest.raises(SettingsError, match="nobody trains here"):
+        build("group:rounds=learned", replace(workspace, align=None))
+
+
+def _validated(system: GroupSystem, split: Split) -> float:
+    scores = system.score(split.validation.queries)
+    return float(np.mean(measure(place(scores, split.validation, system="group"), cutoffs=(10,))["ndcg@10"]))
 
 
 def test_a_spec_builds_it_and_a_bad_value_is_named(workspace: Workspace) -> None:
