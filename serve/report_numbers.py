@@ -1,7 +1,7 @@
 """The numbers of the report: what rewards and usage say, as small tables of words."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -52,6 +52,16 @@ class Summary:
     plot: Plot | None
     stages: Table | None
     verdict: str
+
+
+def latest_run(drafts: Sequence[Rollout]) -> tuple[Rollout, ...]:
+    """Keep the profile drafts of the last run: rewards of different runs do not compare."""
+    own = [draft for draft in drafts if draft.item_id is None]
+    if not own:
+        return ()
+    run_id = max(own, key=lambda draft: draft.at).run_id
+    run = [draft for draft in own if draft.run_id == run_id]
+    return tuple(sorted(run, key=lambda draft: (draft.round, draft.draft_ix)))
 
 
 def stages_of(profile: Profile, drafts: Sequence[Rollout]) -> Stages | None:
@@ -191,3 +201,21 @@ def show_seconds(seconds: float) -> str:
 def show_money(cost: float) -> str:
     """Write US dollars; small sums keep the digits that matter."""
     return "$0" if cost == 0 else f"${cost:,.4f}" if cost < 1 else f"${cost:,.2f}"
+
+
+def facts_of(profile: Profile) -> Iterator[tuple[str, str]]:
+    """Say what a portrait was made from: names with their values."""
+    parent = f", after {profile.parent_version}" if profile.parent_version is not None else ""
+    usage = profile.usage
+    yield "Version", f"{profile.version}{parent}"
+    yield "As of", f"{profile.as_of:%Y-%m-%d %H:%M} UTC, nothing later used"
+    yield "Drawn", f"{profile.created_at:%Y-%m-%d %H:%M} UTC"
+    yield "Model", profile.model or "none"
+    prompts = ", ".join(f"{name} v{version}" for name, version in sorted(profile.prompt_versions.items()))
+    yield "Prompts", prompts or "none"
+    yield "Critic", profile.critic_version
+    cached = f" and {usage.cached_calls:,} from cache" if usage.cached_calls else ""
+    yield "Calls", f"{usage.calls:,}{cached}"
+    yield "Tokens", f"{usage.prompt_tokens:,} read, {usage.completion_tokens:,} written"
+    yield "Model time", show_seconds(usage.seconds)
+    yield "Money", show_money(usage.cost)

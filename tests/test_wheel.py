@@ -87,7 +87,8 @@ def test_the_wheel_holds_what_is_read_at_run_time(built: Built) -> None:
     names = set(_contents(built.wheel))
 
     assert {"limner/py.typed", "limner/models.py", "limner/tools/chat.py"} <= names
-    for pattern in ("limner/prompts/*.md", "limner/sample/*"):
+    pages = [f"limner/serve/gallery/*.{ending}" for ending in ("jinja", "css", "js", "svg")]
+    for pattern in ("limner/prompts/*.md", "limner/sample/*", "limner/serve/*.jinja", *pages):
         assert any(Path(name).match(pattern) for name in names), pattern
 
 
