@@ -34,10 +34,11 @@ from limner.evals.prepared import prepare
 from limner.evals.questions.answering import render_choice
 from limner.evals.questions.choices import LETTERS, Choice
 from limner.evals.questions.conditions import contexts_for, read_condition
-from limner.evals.questions.prefeval import sample_prefeval
+from limner.evals.questions.prefeval import prefeval_name, sample_prefeval
 from limner.evals.questions.rating_questions import scale_of
+from limner.evals.questions.windows import open_window
 from limner.evals.suites.prefeval import PREFERENCE, prefeval_contexts, prefeval_questions
-from limner.evals.suites.qa import NEXT_ITEM, next_item_questions
+from limner.evals.suites.qa import NEXT_ITEM, next_item_questions, spread_words
 from limner.evals.suites.qa_options import QaOptions
 from limner.evals.workspace import Workspace
 from limner.records import Message
@@ -81,14 +82,15 @@ def next_item(
     )
     prepared = prepare(wanted, Path(data))
     past, queries = prepared.split.past, prepared.test.queries
+    places, questions = next_item_questions(past, prepared.test, seed=seed)
     told = contexts_for(
         read_condition(condition, wanted.workspace),
         past,
         queries,
         scale_of(past.events.rating),
         wanted.workspace,
+        asked=spread_words(places, questions, len(queries)),
     )
-    places, questions = next_item_questions(past, prepared.test, seed=seed)
     return _task(NEXT_ITEM, questions, [told.contexts[place] for place in places], condition)
 
 
@@ -114,7 +116,8 @@ def prefeval(
     workspace = _workspace(folder, seed)
     chosen = read_options(QaOptions, "form", {"form": form}).form
     sample = sample_prefeval(Path(data), chosen, count=questions, seed=seed)
-    told = prefeval_contexts(workspace, sample, read_condition(condition, workspace), f"prefeval-{chosen}")
+    given, window = read_condition(condition, workspace), open_window(workspace.settings)
+    told = prefeval_contexts(workspace, sample, given, prefeval_name(chosen), window)
     return _task(PREFERENCE, prefeval_questions(sample, seed), told.contexts, condition)
 
 

@@ -16,7 +16,8 @@ FORMAT = 1
 
 HEADLINES = (
     *("ndcg@10", "recall@10", "ndcg@5", "recall@5", "recall@50", "mrr@10", "ndcg", "rank"),
-    *("mae", "rmse", "accuracy", "f1"),
+    *("mae", "rmse", "accuracy", "f1", "context tokens"),
+    *("unsupported", "unsupported by judge", "planted found", "planted found by judge"),
     *("grounding", "history similarity", "boilerplate", "portrait similarity"),
 )
 """Metrics shown first, in this order."""

@@ -39,6 +39,7 @@ SUITES = {
     "pairs": "pairs:Pairs",
     "qa": "qa:Qa",
     "profile": "profile:Profiles",
+    "junk": "junk:Junk",
     "cost": "cost:CostSuite",
     "cards": "cards:Cards",
 }

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from .bills import Bill
 from .metrics import Ties
 from .results import DataCard, Measured, Probe
 from .workspace import Workspace
@@ -63,6 +64,15 @@ class Suite(Protocol):
 
     def guard(self, task: Task) -> tuple[Sequence[DataCard], Sequence[Probe]]:
         """Return cards of the data with their hashes, and what the probes for leaks found."""
+        ...
+
+
+@runtime_checkable
+class Billed(Protocol):
+    """A suite that can count what a task takes before anything is run."""
+
+    def bill(self, task: Task) -> Bill:
+        """Count calls and tokens; nothing is asked, drawn or written."""
         ...
 
 

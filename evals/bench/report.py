@@ -44,7 +44,23 @@ Growth is the power of the number of users that work grows with, in seconds of C
 linear, 2 quadratic.
 """
 
-_EXPLANATIONS = {"core": _CORE, "eval": _EVAL, "groups": _GROUPS}
+_SERVE = """\
+The store is synthetic: {users:,} invented users with {events} reviewed items each, a portrait of four sentences, and
+{cues:,} cues among them. A cue's vector lies near that of one of a thousand phrases that were encoded for real;
+questions are all different and each is encoded when it is asked (`{embedder}`). `limner serve` runs as it is shipped,
+one process, on loopback without keys; tokens are those of `{model}`. The *plain* server is one FastAPI handler that
+reads the portrait's row and sends it as it is stored, under the same uvicorn. {clients} clients ask from a process of
+their own, on the same machine, and take a share of its processors.
+
+*Paced*: each client waits after an answer, {think:g} s on average, like somebody who reads it; goals are judged here.
+*Saturated*: each client asks again at once, so that throughput is all that the server can do and latency is the number
+of clients divided by it. Each of these runs for {seconds:g} s after a warm-up. *Prefix stability*: {conversations}
+conversations of {turns} turns, a question asked and a message recorded in each; the stable part of each turn is
+compared with that of the first, byte by byte. The *mixed load* asks for portraits (14 of 20), contexts (5) and records
+messages (1).
+"""
+
+_EXPLANATIONS = {"core": _CORE, "eval": _EVAL, "groups": _GROUPS, "serve": _SERVE}
 
 
 def as_markdown(report: Report) -> str:

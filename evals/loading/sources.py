@@ -122,6 +122,8 @@ def open_source(path: Path) -> Source:
     columns = {name for row in good for name in row}
     mapping = _google_mapping(columns)
     how = recognise(str(path), good, mapping=mapping)
+    if how.makes == "turns":
+        raise table.unreadable("holds chats, which have no items to rank")
     part = _PART.search(path.name)
     return Source(
         path=path,
@@ -134,7 +136,9 @@ def open_source(path: Path) -> Source:
 
 
 def _held(how: Recognised) -> Holds:
-    return "events" if how.makes == "interactions" else how.makes
+    if how.makes == "interactions" or how.makes == "turns":  # what mypy narrows by
+        return "events"
+    return how.makes
 
 
 def _is_tags(columns: set[str]) -> bool:

@@ -25,6 +25,12 @@ class Turn(NamedTuple):
     at: datetime
     text: str
 
+    answer: str = ""
+    """What the other side said next; empty if nothing."""
+
+    talk: str = ""
+    """Id of the conversation it belongs to; the same for all turns of one, empty where there is a single one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chatter:
@@ -72,25 +78,46 @@ async def draw_chats(
         budget: Limits of all portraits; those of the settings if absent.
         notice: Takes lines of progress.
     """
-    drawn: dict[str, ChatPortrait] = {}
     async with Limner(settings) as limner:
         for first in range(0, len(chatters), _BATCH):
             await limner.record_many(
                 event for chatter in chatters[first : first + _BATCH] for event in _events(chatter)
             )
-        async with aclosing(_outcomes(limner, [each.user_id for each in chatters], budget)) as outcomes:
-            async for user_id, portrait in outcomes:
-                drawn[user_id] = portrait
-                if len(drawn) % 10 == 0 or len(drawn) == len(chatters):
-                    notice(f"{len(drawn)}/{len(chatters)} portraits of chats")
+        drawn = await draw_users(limner, [each.user_id for each in chatters], budget=budget, notice=notice)
     return [drawn[chatter.user_id] for chatter in chatters]
 
 
+async def draw_users(
+    limner: Limner,
+    users: Sequence[str],
+    *,
+    budget: Budget | None = None,
+    as_of: datetime | None = None,
+    notice: Callable[[str], None],
+) -> dict[str, ChatPortrait]:
+    """Draw users whose messages are in a store already; see `draw_chats`.
+
+    Args:
+        limner: An open store.
+        users: Who is drawn.
+        budget: Limits of all portraits.
+        as_of: Nothing at or after this moment is used; the present if absent.
+        notice: Takes lines of progress.
+    """
+    drawn: dict[str, ChatPortrait] = {}
+    async with aclosing(_outcomes(limner, users, budget, as_of)) as outcomes:
+        async for user_id, portrait in outcomes:
+            drawn[user_id] = portrait
+            if len(drawn) % 10 == 0 or len(drawn) == len(users):
+                notice(f"{len(drawn)}/{len(users)} portraits of chats")
+    return drawn
+
+
 async def _outcomes(
-    limner: Limner, users: Sequence[str], budget: Budget | None
+    limner: Limner, users: Sequence[str], budget: Budget | None, as_of: datetime | None
 ) -> AsyncGenerator[tuple[str, ChatPortrait]]:
     known = {user: await limner.stored_profile(user) for user in users}
-    async with aclosing(limner.profiles(users, budget=budget)) as outcomes:
+    async with aclosing(limner.profiles(users, as_of=as_of, budget=budget)) as outcomes:
         async for outcome in outcomes:
             profile = outcome.profile
             if profile is None:

@@ -5,13 +5,15 @@ histories of the queries. Every portrait is drawn with its query's `as_of`, so n
 whatever the store holds. Drawing goes on where it was interrupted: an up-to-date portrait is left alone.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ...agents.colophon import INCOMPLETE
+from ...contexts import Context
+from ...face import Limner
 from ...models import Profile
 from ...records import Usage, content_hash
 from ...settings import NO_MODEL, Settings
@@ -20,12 +22,15 @@ from ...tools.waiting import wait_for
 from ..splits import Past, Queries
 from ..workspace import Workspace
 from .drawn import DrawnFile
+from .heard import Asked, tell
 from .moments import interactions_of, moment_of
 from .painters import EXTRACTIVE, LoopPainter, Painter
 from .studio import Wanted, open_studio
 
 if TYPE_CHECKING:
     from ...tools.chat import ChatModel
+
+T = TypeVar("T")
 
 LOCK = "owner.lock"
 """File that a process holds while it has a store open."""
@@ -77,6 +82,34 @@ class Portraits:
             [entry for entry, told in zip(wanted, _has_history(queries), strict=True) if told], queries
         )
         return [self._drawn.get(entry) for entry in wanted]
+
+    def tell(self, queries: Queries, asked: Sequence[str], tokens: int) -> list[Context]:
+        """Return what the product tells an assistant about each query's user, after `draw`.
+
+        Args:
+            queries: Users at a moment.
+            asked: What each user says next; nothing if absent.
+            tokens: Most tokens of a context.
+        """
+        words = asked or [""] * len(queries)
+        questions = [
+            Asked(entry.user_id, said, entry.as_of, tokens, self._workspace.settings.model)
+            for entry, said in zip(self._wanted(queries), words, strict=True)
+        ]
+
+        return self.in_store(lambda limner: tell(limner, questions))
+
+    def in_store(self, work: Callable[[Limner], Awaitable[T]]) -> T:
+        """Do something with the store of these portraits open, after `fit`."""
+        settings = self._settings(self.folder)
+        given = None if settings.model == NO_MODEL else self._chat
+
+        async def opened() -> T:
+            async with Limner(settings, chat=given) as limner:
+                return await work(limner)
+
+        with alone_in(self.folder, self._workspace):
+            return wait_for(opened())
 
     def draw_users(self, wanted: Sequence[Wanted]) -> list[Profile | None]:
         """Return portraits of users of the past at any moments."""

@@ -22,6 +22,9 @@ from ..workspace import Workspace, say_nothing
 from .choices import Choice
 from .grading import Answered, Reply, grade_choices
 
+CHOICE_TOKENS = 2
+"""Tokens of an answer that is a letter or a number."""
+
 _SAMPLING_SEED = 0
 
 
@@ -110,7 +113,7 @@ class Questioner:
             )
             for ix, by in turns
         ]
-        replies = await self.ask(tasks, max_tokens=2, top_logprobs=ALTERNATIVES, label=label)
+        replies = await self.ask(tasks, max_tokens=CHOICE_TOKENS, top_logprobs=ALTERNATIVES, label=label)
         return grade_choices(questions, turns, replies)
 
     async def ask(

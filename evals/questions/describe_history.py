@@ -10,7 +10,7 @@ from ...tools.rating_levels import ShownScale
 from ..dataset import Events
 
 RECENT = 10
-"""Interactions that are told."""
+"""Interactions that a rater is told, unless it is told how many."""
 
 _TITLE = 60
 _LABELS = 40
@@ -18,10 +18,13 @@ _QUOTE = 100
 
 
 def describe_history(
-    events: Events, items: Sequence[Item], scale: ShownScale | None = None, last: int = RECENT
+    events: Events, items: Sequence[Item], scale: ShownScale | None = None, last: int | None = None
 ) -> str:
-    """Return the last interactions, one a line, newest last; ratings as levels of the shown scale."""
-    first = max(0, len(events) - last)
+    """Return the last interactions, one a line, newest last; ratings as levels of the shown scale.
+
+    Without `last`, all of them.
+    """
+    first = 0 if last is None else max(0, len(events) - last)
     return "\n".join(_line(events, row, items, scale) for row in range(first, len(events)))
 
 

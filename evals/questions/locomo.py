@@ -9,11 +9,12 @@ Source:
 
 import gzip
 import json
+import math
 import random
 import re
 import string
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,7 +32,6 @@ CATEGORIES: Mapping[int, str] = {1: "multi-hop", 2: "temporal", 3: "open-domain"
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _SESSION = re.compile(r"session_(\d+)")
-_CHARACTERS_PER_TOKEN = 3.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,35 +69,41 @@ class Dialogue:
         first, second = (self._chatter(speaker) for speaker in self.speakers)
         return first, second
 
-    def conversation(self, max_tokens: int) -> str:
+    def conversation(self, room: int | None = None, count: Callable[[str], int] = len) -> str:
         """Return the last meetings that fit, oldest first; of one that does not fit whole, its end.
 
         Args:
-            max_tokens: Room, counted as 3.6 characters a token.
+            room: Most tokens, line by line; absent for everything.
+            count: Tells how many tokens a line is; a line break counts one more.
         """
-        room = int(max_tokens * _CHARACTERS_PER_TOKEN)
+        left = math.inf if room is None else room
         lines: list[str] = []
         for session in reversed(self.sessions):
-            told = [f"{speaker}: {one_line(text)}" for speaker, text in session.turns]
             head = f"[{session.at:%d %B %Y}]"
-            for line in reversed(told):
-                room -= len(line) + 1
-                if room < len(head) + 1:
+            heading = count(head) + 1
+            for speaker, text in reversed(session.turns):
+                line = f"{speaker}: {one_line(text)}"
+                left -= count(line) + 1
+                if left < heading:
                     lines.append(head)
                     return "\n".join(reversed(lines))
                 lines.append(line)
             lines.append(head)
-            room -= len(head) + 1
+            left -= heading
         return "\n".join(reversed(lines))
 
     def _chatter(self, speaker: str) -> Chatter:
-        turns = tuple(
-            Turn(session.at + timedelta(seconds=ix), text)
-            for session in self.sessions
-            for ix, (who, text) in enumerate(session.turns)
-            if who == speaker
-        )
+        turns = tuple(turn for number, _ in enumerate(self.sessions) for turn in self._turns(number, speaker))
         return Chatter(user_id=f"{self.id}/{speaker}", turns=turns)
+
+    def _turns(self, number: int, speaker: str) -> Iterator[Turn]:
+        """Yield one speaker's turns of a meeting, a second apart, with what the other said until the next."""
+        session = self.sessions[number]
+        own = [ix for ix, (who, _) in enumerate(session.turns) if who == speaker]
+        for ix, following in zip(own, [*own[1:], len(session.turns)], strict=True):
+            answer = "\n".join(text for _, text in session.turns[ix + 1 : following])
+            at = session.at + timedelta(seconds=ix)
+            yield Turn(at, session.turns[ix][1], answer, f"{self.id}/{number}")
 
 
 def load_locomo(folder: Path) -> Iterator[Dialogue]:

@@ -2,7 +2,8 @@
 
 Each question asks for advice and offers four answers, one of which respects the preference. The preference was
 stated outright, shown by a choice among options, or dropped in a longer chat. In the files the right answer is always
-the first; it is in its own place only after `arrange`.
+the first; it is in its own place only after `arrange`. A person's history is one chat, or several of which the
+others are about other topics.
 
 Source:
     Zhao et al. 2025, https://arxiv.org/abs/2502.09597. Differs: options are placed by seed, and graded by
@@ -12,8 +13,8 @@ Source:
 import gzip
 import json
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from pathlib import Path
@@ -36,6 +37,9 @@ _FILES: dict[Form, str] = {
 }
 _START = datetime(2025, 1, 1, tzinfo=UTC)
 
+Chat = tuple[tuple[str, str], ...]
+"""What a person said and what the assistant answered, oldest first; an answer may be empty."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preference:
@@ -44,23 +48,35 @@ class Preference:
     question: Choice
     """Right option first."""
 
-    turns: tuple[tuple[str, str], ...]
-    """What the person said and what the assistant answered, oldest first; an answer may be empty."""
+    chats: tuple[Chat, ...]
+    """Conversations of the person, oldest first; one of them shows the preference."""
+
+    @property
+    def turns(self) -> Chat:
+        """Everything said, oldest first."""
+        return tuple(turn for chat in self.chats for turn in chat)
 
     def chatter(self) -> Chatter:
-        """Return the person's own turns, a minute apart."""
-        said = [user for user, _ in self.turns]
-        turns = tuple(Turn(_START + timedelta(minutes=ix), text) for ix, text in enumerate(said))
+        """Return the person's own turns: chats a day apart, turns a minute."""
+        turns = tuple(
+            Turn(_START + timedelta(days=day, minutes=minute), user, assistant, f"{self.question.id}/{day}")
+            for day, chat in enumerate(self.chats)
+            for minute, (user, assistant) in enumerate(chat)
+        )
         return Chatter(user_id=self.question.id, turns=turns)
 
-    def conversation(self) -> str:
-        """Return the whole chat, one turn a line."""
-        lines: list[str] = []
+    def lines(self) -> list[str]:
+        """Return the whole history, one turn a line, oldest first."""
+        found: list[str] = []
         for user, assistant in self.turns:
-            lines.append(f"Person: {one_line(user)}")
+            found.append(f"Person: {one_line(user)}")
             if assistant:
-                lines.append(f"Assistant: {one_line(assistant)}")
-        return "\n".join(lines)
+                found.append(f"Assistant: {one_line(assistant)}")
+        return found
+
+    def conversation(self) -> str:
+        """Return the whole history as one text."""
+        return "\n".join(self.lines())
 
 
 def load_prefeval(folder: Path, form: Form) -> Iterator[Preference]:
@@ -82,19 +98,36 @@ def load_prefeval(folder: Path, form: Form) -> Iterator[Preference]:
         if asked is None or said is None or _key(asked) != _key(said):
             raise BadRowError(name, line, "index", f"does not belong to line {line} of {QUESTIONS}")
         try:
-            yield Preference(question=_question(asked), turns=_turns(said, form))
+            yield Preference(question=_question(asked), chats=(_chat(said, form),))
         except (KeyError, TypeError, AttributeError) as error:
             raise BadRowError(name, line, "row", f"lacks {error}") from error
 
 
-def sample_prefeval(folder: Path, form: Form, *, count: int | None, seed: int) -> list[Preference]:
-    """Draw questions over all topics by seed; a larger sample begins with the smaller one."""
+def sample_prefeval(
+    folder: Path, form: Form, *, count: int | None, seed: int, chats: int = 1
+) -> list[Preference]:
+    """Draw questions over all topics by seed; a larger sample begins with the smaller one.
+
+    Args:
+        folder: Holds the files.
+        form: How the preference was let slip.
+        count: How many questions; absent for all.
+        seed: Draws questions, and the other chats.
+        chats: Conversations in each person's history: its own, and others drawn from other topics, in an order
+            drawn by seed. Fewer where the other topics have no more.
+    """
     everything = list(load_prefeval(folder, form))
     random.Random(seed).shuffle(everything)
-    return everything[:count]
+    sample = everything[:count]
+    return [_lengthened(each, everything, chats - 1, seed) for each in sample] if chats > 1 else sample
 
 
-def prefeval_card(folder: Path, form: Form) -> Card:
+def prefeval_name(form: Form, chats: int = 1) -> str:
+    """Return the data set's name in tables."""
+    return f"prefeval-{form}" if chats == 1 else f"prefeval-{form}-{chats}-chats"
+
+
+def prefeval_card(folder: Path, form: Form, chats: int = 1) -> Card:
     """Count the set and say what to mind."""
     users = turns = longest = 0
     for preference in load_prefeval(folder, form):
@@ -103,8 +136,9 @@ def prefeval_card(folder: Path, form: Form) -> Card:
         lengths = [len(text) for text in preference.question.options]
         longest += lengths[0] == max(lengths)
     origin = NAMED["prefeval"]
+    mixed = f"a history is {chats} chats by people of different topics, one of which is asked about"
     return Card(
-        name=f"prefeval-{form}",
+        name=prefeval_name(form, chats),
         source=origin.source,
         terms=origin.terms,
         users=users,
@@ -115,8 +149,21 @@ def prefeval_card(folder: Path, form: Form) -> Card:
         notes=(
             *origin.notes,
             f"the right answer is the longest in {longest / max(users, 1):.0%} of the questions (25 % by chance)",
+            *((mixed,) if chats > 1 else ()),
         ),
     )
+
+
+def _lengthened(
+    preference: Preference, everything: Sequence[Preference], others: int, seed: int
+) -> Preference:
+    """Put other people's chats about other topics around one person's own."""
+    strange = [each for each in everything if each.question.group != preference.question.group]
+    rng = random.Random(f"{seed} {preference.question.id}")
+    drawn = rng.sample(strange, min(others, len(strange)))
+    chats = [*preference.chats, *(chat for each in drawn for chat in each.chats)]
+    rng.shuffle(chats)
+    return replace(preference, chats=tuple(chats))
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -144,7 +191,7 @@ def _question(row: dict[str, Any]) -> Choice:
     )
 
 
-def _turns(row: dict[str, Any], form: Form) -> tuple[tuple[str, str], ...]:
+def _chat(row: dict[str, Any], form: Form) -> Chat:
     if form == "explicit":
         return ((row["preference"], ""),)
     chat = row["conversation"]

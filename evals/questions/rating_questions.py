@@ -5,15 +5,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...records import Usage
+from ...records import Message, Usage
 from ...tools.answer_shares import ALTERNATIVES, shares_of
 from ...tools.prompt import load_prompt
 from ...tools.rating_levels import FALLBACK_LEVELS, MOST_LEVELS, ShownScale
 from ..dataset import FloatArray
-from .answering import Questioner, Request
+from .answering import CHOICE_TOKENS, Questioner, Request
 from .grading import summarise_failures
 
 PROMPT = load_prompt("answer_rating")
+
+ITEM_TOKENS = 60
+"""Tokens of a described item at most, about."""
 
 
 def scale_of(ratings: FloatArray) -> ShownScale | None:
@@ -55,6 +58,12 @@ class Guesses(NamedTuple):
     """Whether every question had an answer, readable or not."""
 
 
+def rating_prompt(scale: ShownScale, context: str, item: str) -> tuple[Message, ...]:
+    """Return the messages that ask for one rating."""
+    labels = scale.labels()
+    return PROMPT.render(context=context.strip(), item=item, lowest=labels[0], highest=labels[-1])
+
+
 async def guess_ratings(
     questioner: Questioner,
     scale: ShownScale,
@@ -85,11 +94,11 @@ async def guess_ratings(
         Request(
             subject=name,
             prompt=PROMPT,
-            messages=PROMPT.render(context=context.strip(), item=item, lowest=labels[0], highest=labels[-1]),
+            messages=rating_prompt(scale, context, item),
         )
         for name, item, context in zip(ids, items, contexts, strict=True)
     ]
-    replies = await questioner.ask(tasks, max_tokens=2, top_logprobs=ALTERNATIVES, label=label)
+    replies = await questioner.ask(tasks, max_tokens=CHOICE_TOKENS, top_logprobs=ALTERNATIVES, label=label)
     ratings = np.full(len(tasks), np.nan, dtype=np.float32)
     readable = ratings.copy()
     for ix, reply in enumerate(replies):

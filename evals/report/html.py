@@ -9,7 +9,7 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from .canvas import Plot, inline
-from .markdown import INVALID, MEASURED, Table, tables, versions
+from .markdown import INVALID, MEASURED, Table, tables_of, versions
 from .plots import plots_of, reward_plots
 from .report import Report, Section
 
@@ -64,7 +64,7 @@ def as_html(report: Report) -> str:
         plots = plots_of(section, report)
         return [
             _Block(table, _cells(table), figures([plot for plot in plots if plot.about == table.about]))
-            for table in tables(section)
+            for table in tables_of(section, report)
         ]
 
     parts = [_Part(section, blocks(section)) for section in report.sections]

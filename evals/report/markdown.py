@@ -6,9 +6,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ..results import Cost, Row
-from .report import BILLED, PAIRED, Report, Section
+from .paired import HISTORY, against_history
+from .report import ANSWERED, BILLED, PAIRED, Report, Section
 
-About = Literal["bill", "metrics", "weights", "buckets", "cost", "further", "probes", "data"]
+About = Literal["bill", "metrics", "paired", "weights", "buckets", "cost", "further", "probes", "data"]
 """What a table or a picture is about."""
 
 UNITS: Mapping[str, tuple[str, ...]] = {
@@ -98,6 +99,36 @@ def tables(section: Section) -> Iterator[Table]:
     if section.probes:
         yield _probes(section)
     yield _data(section)
+
+
+def tables_of(section: Section, report: Report) -> Iterator[Table]:
+    """Return every table of a section, with those that take values of single queries."""
+    for table in tables(section):
+        yield table
+        if table.about == "metrics" and section.place.suite == ANSWERED:
+            yield from _against_history(section, report)
+
+
+def _against_history(section: Section, report: Report) -> Iterator[Table]:
+    """Compare each condition with the whole history, in all and by the length of the history."""
+    lengths = [name for name in section.buckets if name.startswith("history ")]
+    values = report.values.get(section.place, ())
+    found = against_history(values, section.metrics[0], lengths)
+    if not found:
+        return
+    lines = [
+        [
+            each.system,
+            each.part or "all",
+            f"{number(each.test.difference)} [{number(each.test.low)},\u00a0{number(each.test.high)}]",
+            f"{each.test.p_value:.4f}",
+            f"{each.p_holm:.4f}",
+            f"{each.test.n:,}",
+        ]
+        for each in found
+    ]
+    caption = f"{section.metrics[0]} less that of `{HISTORY}`, paired; p of a randomisation test, Holm over this table"
+    yield Table("paired", caption, ["System", "Questions", "Difference [95 %]", "p", "p, Holm", "n"], lines)
 
 
 def _bill(section: Section, caption: str) -> Table:
@@ -209,7 +240,7 @@ def as_markdown(report: Report) -> str:
         parts += [f"## {section.place.title}", ""]
         if not section.valid:
             parts += [f"**{INVALID}**", ""]
-        for table in tables(section):
+        for table in tables_of(section, report):
             parts += [f"**{table.caption}**", "", *_lines(table), ""]
         parts += [*(f"- {note}" for note in section.notes), *([""] if section.notes else [])]
     if report.unmeasured:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..results import Row, Values
+from .answers import context_curve
 from .canvas import COLOURS, INK, Canvas, Plot, axis_label, broken, draw_plot, said, spread_ticks
 from .curve import cost_curve
 from .markdown import About
-from .report import BILLED, PAIRED, Report, Section
+from .report import ANSWERED, BILLED, PAIRED, Report, Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +35,8 @@ def plots_of(section: Section, report: Report) -> list[Plot]:
     found = [_bars(section.place.title, metric, rows)]
     if section.buckets:
         found.append(_buckets(section, metric))
+    if section.place.suite == ANSWERED and (curve := context_curve(section)):
+        found.append(curve)
     if section.place.suite == PAIRED and (curve := cost_curve(section)):
         found.append(curve)
     priced = [row for row in rows if row.system in section.costs and section.costs[row.system].queries]

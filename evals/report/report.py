@@ -23,16 +23,20 @@ LOWER_IS_BETTER = (
         "portrait similarity",
         "empty",
     ),
+    *("unsupported", "repeated", "evidence", "false", "judge's doubt"),
     *("seconds", "calls", "tokens", "dollars", "fit", "tune"),
 )
 """Such metrics, without their cut-off; or their first words."""
 
 
-SUITES = ("sequential", "transfer", "rating", "pairs", "qa", "profile", "cost")
+SUITES = ("sequential", "transfer", "rating", "pairs", "qa", "profile", "junk", "cost")
 """Suites in the order of a report: what is predicted, what is answered, what portraits are like, what it took."""
 
 BILLED = "cost"
 """The suite whose headline is what a system takes."""
+
+ANSWERED = "qa"
+"""The suite that asks a chat model, with contexts of several lengths."""
 
 PAIRED = "pairs"
 """The suite that ranks few candidates: its metrics say so in their names, and stand in its own order."""
@@ -239,7 +243,7 @@ def sections_of(results: Sequence[Result]) -> list[Section]:
 def _place(result: Result, row: Row) -> Place:
     users = result.settings.get("users")
     options = [result.options] if result.options else []
-    if result.suite == "qa" and "chat_model" in result.settings:
+    if result.suite == ANSWERED and "chat_model" in result.settings:
         options.append(f"model={result.settings['chat_model']}")  # no name of a condition tells who answers
     return Place(
         suite=result.suite,

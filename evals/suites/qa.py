@@ -1,4 +1,4 @@
-"""The suite `qa`: what a chat model answers that is given nothing, the raw history or a portrait.
+"""The suite `qa`: what a chat model answers that is given nothing, the whole history or the product's context.
 
 A system here is what the model is given (see `conditions`). On interactions the next item is asked for among four
 and the rating is guessed; on PrefEval and LoCoMo their own questions are asked. Every condition is asked the same
@@ -17,24 +17,26 @@ from ...settings import NO_MODEL
 from ...tools.prompt import load_prompt
 from ...tools.rating_levels import ShownScale
 from ...tools.waiting import wait_for
+from ..bills import Bill, bill_of
 from ..dataset import FloatArray
 from ..encoding import Encoding
 from ..prepared import own_options, prepare
-from ..questions.answering import Questioner, open_questioner
+from ..questions.answering import CHOICE_TOKENS, Questioner, open_questioner, render_choice
 from ..questions.choices import Choice, arrange
-from ..questions.conditions import Condition, contexts_for, read_condition
+from ..questions.conditions import MEASURED, Condition, contexts_for, history_lines, read_condition
 from ..questions.grading import Answered
 from ..questions.locomo import DIALOGUES
 from ..questions.next_item import NextItemQuestions, describe_items
 from ..questions.prefeval import QUESTIONS
-from ..questions.rating_questions import Guesses, guess_ratings, scale_of
+from ..questions.rating_questions import ITEM_TOKENS, Guesses, guess_ratings, rating_prompt, scale_of
+from ..questions.windows import Count, length_columns
 from ..results import Cost, DataCard, Measured, Probe, Values
-from ..splits import Past, Problem
+from ..splits import Past, Problem, Queries
 from ..suite import Task
 from ..target_texts import target_in_prompts
 from ..workspace import Workspace
-from .locomo import guard_locomo, measure_locomo
-from .prefeval import guard_prefeval, measure_prefeval
+from .locomo import bill_locomo, guard_locomo, measure_locomo
+from .prefeval import bill_prefeval, guard_prefeval, measure_prefeval
 from .qa_options import QaOptions
 
 NEXT_ITEM = load_prompt("answer_next")
@@ -45,8 +47,8 @@ class Qa:
 
     name = "qa"
     together = False
-    default_systems = ("nothing", "history", "profile")
-    """All three are always needed to judge one."""
+    default_systems = MEASURED
+    """All of them are always needed to judge one."""
 
     def measure(self, task: Task) -> Sequence[Measured]:
         """Ask every question of one data set in one condition."""
@@ -74,6 +76,17 @@ class Qa:
                 notes=(*prepared.notes, *asked.notes),
             )
         ]
+
+    def bill(self, task: Task) -> Bill:
+        """Count the questions of one data set in one condition; nothing is asked or drawn."""
+        [folder] = task.data
+        condition, options = read_condition(task.system, task.workspace), own_options(task, QaOptions)
+        if (folder / QUESTIONS).exists():
+            return bill_prefeval(task, folder, condition, options)
+        if (folder / DIALOGUES).exists():
+            return bill_locomo(task, folder, condition, options)
+        prepared = prepare(task, folder)
+        return _bill(task, prepared.split.past, prepared.test, condition, options)
 
     def guard(self, task: Task) -> tuple[Sequence[DataCard], Sequence[Probe]]:
         """Return the card of the data, and what the probes found in it."""
@@ -113,15 +126,30 @@ def next_item_questions(
     return [ix for ix, _ in made], list(arrange((question for _, question in made), seed))
 
 
+def spread_words(places: Sequence[int], questions: Sequence[Choice], size: int) -> list[str]:
+    """Return what each user says next: the options between which there is to choose, nothing without a question."""
+    words = [""] * size
+    for place, question in zip(places, questions, strict=True):
+        words[place] = "\n".join(question.options)
+    return words
+
+
+def history_lengths(past: Past, queries: Queries, scale: ShownScale | None, count: Count) -> list[int]:
+    """Return the tokens of each query's whole history."""
+    return [count("\n".join(lines)) for lines in history_lines(past, queries, scale)]
+
+
 def _measure(
     workspace: Workspace, past: Past, problem: Problem, condition: Condition, options: QaOptions, seed: int
 ) -> Responses:
     scale = scale_of(past.events.rating)
-    told = contexts_for(condition, past, problem.queries, scale, workspace)
     vectors = None
     if options.near == "text":
         vectors = Encoding(workspace.settings.embedder, workspace).encode_items(past.items)
     places, questions = next_item_questions(past, problem, seed=seed, vectors=vectors)
+    window, asked = options.window(workspace.settings), spread_words(places, questions, len(problem.queries))
+    told = contexts_for(condition, past, problem.queries, scale, workspace, asked=asked, window=window)
+    lengths = history_lengths(past, problem.queries, scale, window.count)
     started = time.perf_counter()
 
     async def ask() -> tuple[Answered, Guesses]:
@@ -143,6 +171,7 @@ def _measure(
         usage=Usage.total((told.usage, *chosen.usage, *guessed.usage)),
     )
     values = {name: _spread(column, places, len(problem.queries)) for name, column in chosen.values.items()}
+    values |= length_columns(values, told.contexts, lengths, window.count)
     values["rating_mae"] = np.abs(guessed.ratings - _first_ratings(problem)).astype(np.float64)
     values["rating_readable"] = guessed.readable.astype(np.float64)
     whole = {f"chance {name}": value for name, value in chosen.chance.items()}
@@ -152,7 +181,24 @@ def _measure(
     leak = target_in_prompts(told.contexts, titles, dataset=past.card.name)
     complete = told.complete and chosen.complete and guessed.complete
     named = tuple(f"{condition.name}: {note}" for note in notes)
-    return Responses(values, whole, cost, (leak,), named, complete)
+    return Responses(values, whole, cost, (leak, *told.probes), named, complete)
+
+
+def _bill(task: Task, past: Past, problem: Problem, condition: Condition, options: QaOptions) -> Bill:
+    scale, window = scale_of(past.events.rating), options.window(task.workspace.settings)
+    told = contexts_for(condition.foreseen, past, problem.queries, scale, task.workspace, window=window)
+    places, questions = next_item_questions(past, problem, seed=task.seed)
+    choices = (
+        render_choice(NEXT_ITEM, question, told.contexts[place])
+        for place, question in zip(places, questions, strict=True)
+    )
+    asked = bill_of(
+        choices, window.count, beside=condition.beside, answer=CHOICE_TOKENS, times=options.rotations
+    )
+    rated = np.flatnonzero(~np.isnan(_first_ratings(problem))).tolist() if scale else []
+    ratings = (rating_prompt(scale, told.contexts[place], "") for place in rated) if scale else ()
+    guessed = bill_of(ratings, window.count, beside=condition.beside + ITEM_TOKENS, answer=CHOICE_TOKENS)
+    return (asked + guessed)._replace(left_out=condition.left_out)
 
 
 def _notes(left_out: int, chosen: Answered, guessed: Guesses) -> Iterator[str]:

@@ -46,11 +46,24 @@ def test_a_dialogue_has_its_meetings_in_order_and_no_question_without_an_answer(
 def test_the_conversation_is_cut_from_its_beginning(dialogues: Path) -> None:
     [dialogue] = load_locomo(dialogues)
 
-    whole, end = dialogue.conversation(1000), dialogue.conversation(20)  # 20 tokens are 72 characters
+    whole, end = dialogue.conversation(), dialogue.conversation(72, len)  # 72 characters
 
     assert whole.startswith("[08 May 2023]\nAnn: I bought a red canoe yesterday.\nBob:")
+    assert whole == dialogue.conversation(1000, len)
     assert end == "[10 June 2023]\nAnn: I paddled my canoe across the lake."
     assert len(end) <= 72
+
+
+def test_what_the_other_side_said_next_goes_with_a_turn(dialogues: Path) -> None:
+    [dialogue] = load_locomo(dialogues)
+
+    ann, bob = dialogue.chatters()
+
+    assert [(turn.answer, turn.talk) for turn in ann.turns] == [
+        ("Lovely. My garden is full of beans.", "conv-1/0"),
+        ("", "conv-1/1"),  # she has the last word of the second meeting
+    ]
+    assert [turn.answer for turn in bob.turns] == ["", "I paddled my canoe across the lake."]
 
 
 @pytest.mark.parametrize(
