@@ -42,6 +42,10 @@ class Audience:
         left_out = {user_id, *without}
         return tuple(vectors for other, vectors in sample.items() if other not in left_out)[: self._size]
 
+    def clear(self) -> None:
+        """Read the sample anew the next time."""
+        self._read.clear()
+
     async def _sample(self, as_of: datetime) -> dict[str, FloatArray]:
         """Read one user more than needed, since the user under examination may be among them."""
         users = await self._store.other_users("", as_of=as_of, limit=self._size + 1, seed=self._seed)

@@ -1,7 +1,7 @@
 """Ask the model on behalf of a node, and turn what goes wrong into notes instead of losing the run."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ..errors import (
     BudgetExceededError,
@@ -11,12 +11,26 @@ from ..errors import (
     PriceUnknownError,
 )
 from ..records import Message, Usage
-from ..tools.chat import ChatRequest, ChatResult
+from ..tools.budget import Budget
+from ..tools.chat import ChatModel, ChatRequest, ChatResult
 from ..tools.prompt import Prompt
 from ..tools.structured import complete_as
-from .state import Deps
 
 T = TypeVar("T")
+
+
+class Asking(Protocol):
+    """Who is asked, and within which limits."""
+
+    @property
+    def chat(self) -> ChatModel | None:
+        """The model; absent to ask nobody."""
+        ...
+
+    @property
+    def budget(self) -> Budget:
+        """Limits."""
+        ...
 
 
 class Answer(NamedTuple, Generic[T]):
@@ -35,7 +49,7 @@ class Answer(NamedTuple, Generic[T]):
     """Whether the budget refused it, so that no further request makes sense."""
 
 
-async def ask(deps: Deps, request: ChatRequest) -> Answer[ChatResult]:
+async def ask(deps: Asking, request: ChatRequest) -> Answer[ChatResult]:
     """Send one request and return the answer as it is."""
     if deps.chat is None:
         return Answer(exhausted=True)
@@ -48,7 +62,7 @@ async def ask(deps: Deps, request: ChatRequest) -> Answer[ChatResult]:
     return Answer(result, result.usage)
 
 
-async def ask_as(deps: Deps, request: ChatRequest, type_: type[T]) -> Answer[T]:
+async def ask_as(deps: Asking, request: ChatRequest, type_: type[T]) -> Answer[T]:
     """Send one request whose answer has a type; a misfit is repaired or asked for again."""
     if deps.chat is None:
         return Answer(exhausted=True)

@@ -15,6 +15,7 @@ from ..records import Interaction, Item, Polarity
 from ..tools.embedder import FloatArray
 from ..tools.reward import Exam
 from ..tools.store import RatingScale
+from .corrections.correction import correction_of, own_words
 from .lexicon import item_phrases, review_phrases
 
 MOST_EVENTS = 400
@@ -200,7 +201,7 @@ class Case:
         if found is None:
             item = self.items.get(event.item_id) if event.item_id else None
             labels = item_phrases(item, self.language) if item else []
-            found = Phrases(labels, review_phrases(event.text or "", self.language))
+            found = Phrases(labels, review_phrases(own_words(event), self.language))
             self._phrases[event.event_id] = found
         return found
 
@@ -254,8 +255,12 @@ def describe_event(event: Interaction, items: Mapping[str, Item], felt: Polarity
     if event.rating is not None:
         parts.append(_FELT[felt])
     shown = lengths.quote if item else lengths.message
-    if event.text and shown:
-        quote = one_line(event.text)[:shown].replace('"', "'")
+    correction = correction_of(event)
+    if correction and shown:
+        wrong = one_line(correction.wrong)[:shown].replace('"', "'")
+        parts.append(f"says that this is wrong: '{wrong}'")
+    if (said := own_words(event)) and shown:
+        quote = one_line(said)[:shown].replace('"', "'")
         parts.append(f'wrote: "{quote}"')
     return "; ".join(parts) or event.kind
 
@@ -268,7 +273,7 @@ def one_line(text: str) -> str:
 def event_text(event: Interaction, items: Mapping[str, Item]) -> str:
     """Return the text an interaction is known by: its item's and the user's own words."""
     item = items.get(event.item_id) if event.item_id else None
-    return ". ".join(part for part in (item.describe() if item else "", event.text or "") if part)
+    return ". ".join(part for part in (item.describe() if item else "", own_words(event)) if part)
 
 
 def mean_vector(vectors: FloatArray, weights: FloatArray | None = None) -> FloatArray:

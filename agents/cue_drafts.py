@@ -120,9 +120,14 @@ def extractive_cues(case: Case, events: Sequence[Interaction], lexicon: Lexicon)
 
 
 def make_cue(case: Case, theme: str, polarity: Polarity, evidence: tuple[str, ...], *, text: str) -> Cue:
+    """Build a cue about the subject of a case; see `cue_about`."""
+    return cue_about(case.subject, theme, polarity, evidence, text=text)
+
+
+def cue_about(subject: str, theme: str, polarity: Polarity, evidence: tuple[str, ...], *, text: str) -> Cue:
     """Build a cue whose id depends on subject and observation only."""
     return Cue(
-        cue_id=content_hash(case.subject, theme, polarity, evidence),
+        cue_id=content_hash(subject, theme, polarity, evidence),
         text=text,
         polarity=polarity,
         facet=theme,

@@ -1,7 +1,8 @@
 """Run the graph for one user or pair: skip what is up to date, resume what was interrupted."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
@@ -10,11 +11,14 @@ from weakref import WeakValueDictionary
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from ..errors import ForgottenMeanwhileError
 from ..models import Profile
 from ..pairings import Judgement, Pair, PairOutcome, PairSide
 from ..records import Message, content_hash
+from ..tools.behalf import on_behalf
 from ..tools.budget import Budget
 from ..tools.completion_cache import CachedChat
+from ..tools.forgetting.forget_checkpoints import checkpoint_metadata
 from .build_case import build_case
 from .case import Case
 from .colophon import INCOMPLETE
@@ -47,8 +51,8 @@ class Drawing:
             NoTextError: Nothing in the history has any text.
         """
         state = State(user_id=user_id, item_id=None, as_of=as_of, run_id="")
-        async with self.turn(user_id, None):
-            deps, case, fingerprint = await self._open(state, budget)
+        async with self.turn(user_id, None), self.concerning(user_id):
+            deps, case, fingerprint = await self.open_case(state, budget)
             newest = await deps.store.profile(user_id, as_of=as_of)
             run_id = self.run_id(fingerprint, newest)
             if newest and newest.fingerprint == fingerprint:
@@ -67,8 +71,8 @@ class Drawing:
             BudgetExceededError: The budget is smaller than one pass; no model was asked.
         """
         state = State(user_id=user_id, item_id=item_id, as_of=as_of, run_id="")
-        async with self.turn(user_id, item_id):
-            deps, case, fingerprint = await self._open(state, budget)
+        async with self.turn(user_id, item_id), self.concerning(user_id, item_id):
+            deps, case, fingerprint = await self.open_case(state, budget)
             newest = await deps.store.pair(user_id, item_id)
             run_id = self.run_id(fingerprint, newest)
             if newest and newest.fingerprint == fingerprint and newest.as_of <= as_of:
@@ -108,8 +112,8 @@ class Drawing:
             BudgetExceededError: The budget is smaller than one pass; no model was asked.
         """
         state = State(user_id=user_id, item_id=item_id, as_of=as_of, run_id="", outcome=outcome)
-        async with self.turn(user_id, item_id):
-            deps, case, fingerprint = await self._open(state, budget)
+        async with self.turn(user_id, item_id), self.concerning(user_id, item_id):
+            deps, case, fingerprint = await self.open_case(state, budget)
             run_id = content_hash(self._tenant, fingerprint, "outcome", outcome)
             if run_id in logged:
                 return None
@@ -121,11 +125,37 @@ class Drawing:
             await require_one_pass(deps, case)
         return (await self._run(deps, case, state, run_id))["pair"]
 
+    @asynccontextmanager
+    async def concerning(self, user_id: str, *item_ids: str) -> AsyncGenerator[None]:
+        """Work on behalf of a user, and of everybody who wrote about items; see `tools.behalf`.
+
+        Raises:
+            ForgottenMeanwhileError: One of them was forgotten meanwhile; what was kept of the work is gone.
+        """
+        subjects = (f"user:{user_id}", *(f"item:{item_id}" for item_id in item_ids))
+        with on_behalf(*subjects, since=await self.deps.store.forgets()):
+            try:
+                yield
+            except ForgottenMeanwhileError:
+                await self.flush()
+                await self.deps.store.drop_caches(subjects)
+                raise
+
+    async def flush(self) -> None:
+        """Return once every answer is in the store."""
+        if self._chat is not None:
+            await self._chat.flush()
+
+    def let_go(self) -> None:
+        """Drop what is remembered of histories."""
+        self.deps.cases.clear()
+        self.deps.audience.clear()
+
     def turn(self, user_id: str, item_id: str | None) -> asyncio.Lock:
         """Return the lock of one portrait, so that two callers do not draw it at once."""
         return self._turns.setdefault((user_id, item_id), asyncio.Lock())
 
-    async def _open(self, state: State, budget: Budget) -> tuple[Deps, Case, str]:
+    async def open_case(self, state: State, budget: Budget) -> tuple[Deps, Case, str]:
         """Read the material of a run; returns what it may touch, the material and its fingerprint."""
         deps = self.deps_for(f"user:{state['user_id']}", budget)
         case = await build_case(deps, state)
@@ -151,7 +181,8 @@ class Drawing:
     async def _run(self, deps: Deps, case: Case, state: State, run_id: str) -> State:
         """Start the graph, or continue where a killed run of the same name stopped."""
         deps.keep_case(run_id, case)
-        config: RunnableConfig = {"configurable": {"thread_id": run_id}}
+        whose = checkpoint_metadata(self._tenant, state["user_id"], state.get("item_id"))
+        config: RunnableConfig = {"configurable": {"thread_id": run_id}, "metadata": whose}
         interrupted = await self._saver.aget_tuple(config)
         if (
             interrupted
@@ -160,6 +191,10 @@ class Drawing:
             await self._saver.adelete_thread(run_id)  # it may have seen what this run must not
             interrupted = None
         given = None if interrupted else State(**{**state, "run_id": run_id})
-        done = await self._graph.ainvoke(given, config, context=deps, durability="async")
+        try:
+            done = await self._graph.ainvoke(given, config, context=deps, durability="async")
+        except ForgottenMeanwhileError:
+            await self._saver.adelete_thread(run_id)
+            raise
         await self._saver.adelete_thread(run_id)
         return cast(State, done)  # LangGraph types a graph's output as a plain dict

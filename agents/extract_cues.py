@@ -18,7 +18,8 @@ from .calling import Answer, ask_as, make_request, usage_of
 from .case import Case
 from .cue_drafts import CueList, cue_schema, extractive_cues, place_of, read_cues
 from .fingerprint import fingerprint_of
-from .state import LENGTHS, Deps, State
+from .standing import weigh
+from .state import LENGTHS, Deps, State, Style
 
 PROMPT = load_prompt("extract_cues")
 
@@ -90,11 +91,16 @@ async def _note_side(deps: Deps, case: Case, subject: str) -> Noted:
         await deps.store.add_cues(shelf_of(deps, case.subject), fresh, [event.event_id for event in read])
         known = await known_cues(deps, case)
     return Noted(
-        [*known.cues, *stand_in],
+        _standing(case, [*known.cues, *stand_in]),
         usage_of(answers),
         sorted({answer.note for answer in answers if answer.note}),
         any(answer.exhausted for answer in answers),
     )
+
+
+def _standing(case: Case, cues: list[Cue]) -> list[Cue]:
+    """Leave out what the user took back later; it stays in the store."""
+    return weigh(cues, {event.event_id: event for event in case.visible}, case.language).standing
 
 
 def batches_to_read(deps: Deps, new: Sequence[Interaction]) -> list[Sequence[Interaction]]:
@@ -144,8 +150,13 @@ class Known(NamedTuple):
 
 def shelf_of(deps: Deps, subject: str) -> str:
     """Return where a subject's cues are kept: each writer has its own, so a better one starts afresh."""
-    writer = deps.chat.identity if deps.chat and deps.style != "plain" else "none"
-    return f"{subject} by {writer}/{deps.style}/v{PROMPT.version}"
+    return shelf_name(subject, deps.chat.identity if deps.chat else None, deps.style)
+
+
+def shelf_name(subject: str, identity: str | None, style: Style) -> str:
+    """Return where what a model of this identity and style notes is kept; the plain style is noted without one."""
+    writer = "none" if identity is None or style == "plain" else identity
+    return f"{subject} by {writer}/{style}/v{PROMPT.version}"
 
 
 async def known_cues(deps: Deps, case: Case) -> Known:

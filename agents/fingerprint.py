@@ -4,6 +4,7 @@ from ..records import content_hash
 from ..tools.prompt import load_prompt
 from .case import Case
 from .pairing.pair_judge import PROMPT as JUDGE
+from .settle import VERSION as SETTLING
 from .stances import tables_hash
 from .state import Deps, Style
 
@@ -75,5 +76,5 @@ def fingerprint_of(deps: Deps, case: Case) -> str:
         critic_version(deps, pair=case.item_side is not None),
         *([(pairing.cue, pairing.instruction, pairing.paired)] if case.item_side else []),
         sorted(prompt_versions(deps, case).items()),
-        *([tables_hash()] if any(event.kind == "message" for event in case.visible) else []),
+        *([tables_hash(), SETTLING] if any(event.kind == "message" for event in case.visible) else []),
     )

@@ -19,10 +19,13 @@ from .case import Case
 from .choosing import best_draft
 from .critic import Review, criticise, read_drafts
 from .evidence import Evidence, gather_evidence
+from .profile_form import only_spoken
+from .stances import standing_stances
 from .state import Deps, Draft, State
 
 _MOST_EVIDENCE = 4
 _CANDIDATES = 3
+_QUOTED = "what was said in a chat is quoted; this model would only list its phrases"
 
 
 class Update(TypedDict):
@@ -49,16 +52,27 @@ async def ground_claims(state: State, runtime: Runtime[Deps]) -> Update:
     floor, *grounded = (draft for review in reviews for draft in review.drafts)
     winner = best_draft(grounded, written_by_model=True)
     best = winner if winner and (winner.total or 0.0) >= (floor.total or 0.0) else floor
+    quoted = _quotes_better(deps, case)
+    if quoted:
+        best = floor
     return {
         "best": best,
         "spent": Usage.total([state["spent"], *(review.usage for review in reviews)]),
         "notes": [
             *state["notes"],
             *(note for review in reviews for note in review.notes),
-            *_why_extractive(deps, best, winner),
+            *([_QUOTED] if quoted and winner else _why_extractive(deps, best, winner)),
         ],
         "exhausted": state["exhausted"] or any(review.exhausted for review in reviews),
     }
+
+
+def _quotes_better(deps: Deps, case: Case) -> bool:
+    """Whether a chat is better quoted: a small model lists its phrases and loses what was said of them.
+
+    No reward tells, since a history without items holds nothing back.
+    """
+    return deps.style == "lexicon" and only_spoken(case) and bool(standing_stances(case, most=1))
 
 
 def _why_extractive(deps: Deps, best: Draft, winner: Draft | None) -> list[str]:

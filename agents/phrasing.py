@@ -47,6 +47,12 @@ def openings(language: str, opening: Opening) -> list[str]:
     return words.openings[opening] if words else []
 
 
+def joiner_of(language: str) -> str:
+    """Return the word before the last of several phrases; none in a language without a table."""
+    words = _languages().get(language)
+    return words.joiner if words else ""
+
+
 def sentence_pattern(
     phrases: Sequence[str], language: str, opening: Opening, *, seed: int, examples: Sequence[str] = ()
 ) -> str:

@@ -109,7 +109,7 @@ class ProfileForm:
         """Quote what the user said, then write each theme's best phrases in a fixed sentence, without a model."""
         said = self._quoted()
         left = self._deps.settings.drafting.facets - len(said.facets)
-        themes = () if said.facets and _only_spoken(self._case) else self._themes[:left]
+        themes = () if said.facets and only_spoken(self._case) else self._themes[:left]
         written = [
             (
                 theme,
@@ -131,7 +131,7 @@ class ProfileForm:
     def _quoted(self) -> Sentences:
         """Quote the stances of messages; where there are items too, in half of the sentences at most."""
         most = self._deps.settings.drafting.facets
-        most = most if _only_spoken(self._case) else max(1, most // 2)
+        most = most if only_spoken(self._case) else max(1, most // 2)
         stances = standing_stances(self._case, most=most)
         texts = [quote_of(stance, self._case.language) for stance in stances]
         return Sentences(
@@ -254,7 +254,7 @@ def _read_lexicon(themes: Sequence[Theme], case: Case, answer: Mapping[str, Any]
     return _cite(case, written)
 
 
-def _only_spoken(case: Case) -> bool:
+def only_spoken(case: Case) -> bool:
     """Whether there is nothing but messages about no item."""
     return all(event.kind == "message" and event.item_id not in case.items for event in case.visible)
 

@@ -14,8 +14,10 @@ from ..tools.store import Published
 from .build_case import case_of
 from .case import Case
 from .colophon import INCOMPLETE, colophon
+from .corrections.correction import correction_of, heed
 from .pairing.make_pair import pair_of
 from .rollouts import rollouts_of
+from .settle import settle
 from .state import Deps, State
 
 _TITLE_CHARACTERS = 80
@@ -59,21 +61,28 @@ def indexed_facets(profile: Profile) -> list[Facet]:
 
 def _profile_of(deps: Deps, case: Case, state: State) -> Profile:
     best = state["best"]
+    facets, claims, replaced = settle(case, best.facets, best.claims, state["cues"])
+    told = colophon(deps, case, state)
+    if replaced:
+        told["notes"] += (f"{replaced} of the sentences gave way to what the user said later",)
+    facets, claims = heed(facets, claims, (*case.visible, *case.held), case.language)
     return Profile(
         version=1,
-        text=best.text,
-        likes=tuple(facet.text for facet in best.facets if facet.polarity != "dislike"),
-        dislikes=tuple(facet.text for facet in best.facets if facet.polarity == "dislike"),
-        facets=best.facets,
-        claims=best.claims,
+        text=" ".join(facet.text for facet in facets),
+        likes=tuple(facet.text for facet in facets if facet.polarity != "dislike"),
+        dislikes=tuple(facet.text for facet in facets if facet.polarity == "dislike"),
+        facets=facets,
+        claims=claims,
         recent=_recent(deps, case),
-        **colophon(deps, case, state),
+        **told,
     )
 
 
 def _recent(deps: Deps, case: Case) -> tuple[RecentEvent, ...]:
     tail: list[RecentEvent] = []
     for event in case.recent(deps.settings.drafting.recent):
+        if correction_of(event):
+            continue
         item = case.items.get(event.item_id) if event.item_id else None
         title = item.title if item else (event.text or event.kind)
         tail.append(

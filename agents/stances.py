@@ -15,6 +15,7 @@ from ..records import Interaction, Polarity, content_hash
 from ..tools.language import stop_words
 from ..tools.leaks import leak_penalty
 from .case import Case, one_line
+from .corrections.correction import own_words
 from .lexicon import text_phrases
 
 MOST_CHARACTERS = 160
@@ -91,8 +92,8 @@ def stances_of(event: Interaction, language: str) -> list[Stance]:
     if event.kind != "message" or not event.text or table is None:
         return []
     found: list[Stance] = []
-    for sentence in _statements(event.text):
-        folded = sentence.translate(_APOSTROPHES).lower()
+    for sentence in statements(own_words(event)):
+        folded = fold(sentence)
         taken = (
             _find(table, folded) if len(folded) == len(sentence) else None
         )  # a few letters grow in lower case
@@ -112,7 +113,7 @@ def standing_stances(case: Case, *, most: int) -> list[Stance]:
     said = [
         stance for event in reversed(case.visible) for stance in reversed(stances_of(event, case.language))
     ]
-    words = [_content(stance.quote, case.language) for stance in said]
+    words = [content_words(stance.quote, case.language) for stance in said]
     kept: list[int] = []
     for place in range(len(said)):
         if not any(_replaces(said[later], words[later], said[place], words[place]) for later in kept):
@@ -121,9 +122,23 @@ def standing_stances(case: Case, *, most: int) -> list[Stance]:
     return [said[place] for place in kept[:most]]
 
 
+def fold(text: str) -> str:
+    """Return a text as the tables are written: lower case, straight apostrophes."""
+    return text.translate(_APOSTROPHES).lower()
+
+
 def tables_hash() -> str:
     """Return a hash of the tables, for what was drawn by them."""
     return content_hash(_text())
+
+
+@cache
+def side_words(language: str) -> frozenset[str]:
+    """Return the words by which sides are taken, and what is done with things, such as to eat or to watch them."""
+    entry = tomllib.loads(_text()).get(language, {})
+    phrases = [*entry.get("like", ()), *entry.get("dislike", ()), *entry.get("leaning", ())]
+    phrases += [entry.get("adverbs", ""), *entry.get("sets", {}).values()]
+    return frozenset(word for phrase in phrases for word in _LETTERS.findall(phrase))
 
 
 @cache
@@ -138,21 +153,22 @@ def _text() -> str:
 
 def _table(entry: Mapping[str, Any]) -> Table:
     sets: Mapping[str, str] = {"~": entry["adverbs"], **entry.get("sets", {})}
-    compiled = {name: _pattern(entry[name], sets) for name in ("dislike", "like", "leaning")}
-    courtesy = _pattern(entry["courtesy"], sets) if "courtesy" in entry else None
+    compiled = {name: pattern_of(entry[name], sets) for name in ("dislike", "like", "leaning")}
+    courtesy = pattern_of(entry["courtesy"], sets) if "courtesy" in entry else None
     return Table(said=entry["said"], courtesy=courtesy, **compiled)
 
 
-def _pattern(phrases: Sequence[str], sets: Mapping[str, str]) -> re.Pattern[str]:
-    spelled = "|".join(_spell(phrase, sets) for phrase in phrases)
+def pattern_of(phrases: Sequence[str], sets: Mapping[str, str]) -> re.Pattern[str]:
+    """Return the regular expression of a table's phrases, as whole words."""
+    spelled = "|".join(spell(phrase, sets) for phrase in phrases)
     return re.compile(rf"(?<![\w'-])(?:{spelled})(?![\w'-])")
 
 
-def _spell(phrase: str, sets: Mapping[str, str]) -> str:
+def spell(phrase: str, sets: Mapping[str, str]) -> str:
     """Return the regular expression of one phrase of a table.
 
     Examples:
-        >>> _spell("<i> ~ love/adore", {"~": "really/do", "i": "i/we"})
+        >>> spell("<i> ~ love/adore", {"~": "really/do", "i": "i/we"})
         '(?:i|we) (?:(?:really|do) ){0,3}(?:love|adore)'
     """
     parts: list[str] = []
@@ -173,7 +189,7 @@ def _either(words: str, sets: Mapping[str, str]) -> str:
     return f"(?:{'|'.join(spelled)})".replace(r"\ ", " ").replace(r"\*", r"[\w'-]*")
 
 
-def _statements(text: str) -> Iterator[str]:
+def statements(text: str) -> Iterator[str]:
     """Yield the sentences of a text, and of questions what is stated before their last clause."""
     for part in _SENTENCE_END.split(text):
         sentence = one_line(part)
@@ -186,9 +202,9 @@ def _statements(text: str) -> Iterator[str]:
 
 def _find(table: Table, folded: str) -> _Found | None:
     """Tell whether a sentence takes sides."""
-    meant = _blank(folded, table.courtesy.finditer(folded)) if table.courtesy else folded
+    meant = blank(folded, table.courtesy.finditer(folded)) if table.courtesy else folded
     against = list(table.dislike.finditer(meant))
-    matches = [*against, *table.like.finditer(_blank(meant, against))]
+    matches = [*against, *table.like.finditer(blank(meant, against))]
     firm = bool(matches)
     if not firm:
         matches = list(table.leaning.finditer(meant))
@@ -200,7 +216,7 @@ def _find(table: Table, folded: str) -> _Found | None:
     return _Found(first.start(), first.end(), polarity, firm)
 
 
-def _blank(text: str, matches: Iterable[re.Match[str]]) -> str:
+def blank(text: str, matches: Iterable[re.Match[str]]) -> str:
     """Put marks that no pattern reads in the place of what was matched."""
     for match in matches:
         text = f"{text[: match.start()]}{'.' * (match.end() - match.start())}{text[match.end() :]}"
@@ -242,11 +258,11 @@ def _replaces(later: Stance, later_words: set[str], earlier: Stance, earlier_wor
     return shorter > 0 and len(later_words & earlier_words) > _TOUCHING * shorter
 
 
-def _content(quote: str, language: str) -> set[str]:
+def content_words(quote: str, language: str) -> set[str]:
     """Return the words that say what a stance is about, without those that take sides."""
-    folded = quote.translate(_APOSTROPHES).lower()
-    table = tables()[language]
-    for pattern in (table.dislike, table.like, table.leaning):
+    folded = fold(quote)
+    table = tables().get(language)
+    for pattern in (table.dislike, table.like, table.leaning) if table else ():
         folded = pattern.sub(" . ", folded)
     stops = stop_words(language)
     return {word.rstrip("s") for word in _LETTERS.findall(folded) if word not in stops}

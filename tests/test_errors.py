@@ -17,6 +17,7 @@ SAMPLES: list[tuple[LimnerError, str, str]] = [
     ),
     (errors.UnknownFormatError("a.xls", "use CSV, JSONL or Parquet"), "a.xls", "use CSV"),
     (errors.UnknownUserError("u7"), "user_id='u7'", "record or import interactions first"),
+    (errors.NoPortraitError("u7"), "user_id='u7' has events", "draw one first"),
     (errors.UnknownItemError("i7"), "item_id='i7'", "import its item file first"),
     (
         errors.EmptyHistoryError("u7", "2024-05-01"),

@@ -87,9 +87,13 @@ async def limner(tmp_path: Path, chat: ScriptedChat) -> AsyncIterator[Limner]:
 
 
 async def test_recording_again_changes_nothing(limner: Limner) -> None:
-    assert await limner.record("ada", happened()) == (9, 0)
-    assert await limner.record("ada", happened()) == (0, 9)
-    assert await limner.record("ada", [*happened(1), {"kind": "message", "at": NOW, "text": "hi"}]) == (1, 1)
+    assert await limner.record("ada", happened()) == (9, 0, 0)
+    assert await limner.record("ada", happened()) == (0, 9, 0)
+    assert await limner.record("ada", [*happened(1), {"kind": "message", "at": NOW, "text": "hi"}]) == (
+        1,
+        1,
+        0,
+    )
 
     history = await limner.history("ada", as_of=NOW + timedelta(days=1))
     assert [event.item_id for event in history] == [*WORDS, None]
@@ -98,8 +102,8 @@ async def test_recording_again_changes_nothing(limner: Limner) -> None:
 async def test_events_without_an_id_are_told_apart_by_what_they_say(limner: Limner) -> None:
     view = {"item_id": "roses", "kind": "view", "at": START}
 
-    assert await limner.record("ada", [view, dict(view)]) == (1, 1)
-    assert await limner.record("ada", [{**view, "at": START + timedelta(seconds=1)}]) == (1, 0)
+    assert await limner.record("ada", [view, dict(view)]) == (1, 1, 0)
+    assert await limner.record("ada", [{**view, "at": START + timedelta(seconds=1)}]) == (1, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,10 @@ import pytest
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize(("page", "told"), [("pairs.md", "b4"), ("groups.md", "Harbour tale")])
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [("pairs.md", "b4"), ("groups.md", "Harbour tale"), ("http.md", "quiet books about the sea")],
+)
 def test_the_example_runs(
     page: str,
     told: str,

@@ -26,7 +26,7 @@ HEAVY = {"torch", "litellm", "chromadb", "xllamacpp", "onnxruntime", "tokenizers
 # Set for the tests by `conftest.py`; a user has not set them.
 SWITCHES = {"LITELLM_LOCAL_MODEL_COST_MAP", "HF_HUB_OFFLINE"}
 
-DATA = {"cards", "communities", "models", "pairings", "recommendations", "records"}
+DATA = {"cards", "communities", "contexts", "models", "pairings", "receipts", "recommendations", "records"}
 
 # What a layer may import; a layer that is not named may import anything but `evals`.
 ALLOWED: dict[str, set[str]] = {
@@ -34,6 +34,8 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"pairings", "records"},
     "cards": {"errors", "models", "records"},
     "communities": {"records"},
+    "contexts": {"models", "records"},
+    "receipts": {"records"},
     "recommendations": {"errors", "records"},
     "pairings": {"records"},
     "errors": {"records"},

@@ -52,7 +52,7 @@ def limner(tmp_path: Path) -> Iterator[LimnerSync]:
     with LimnerSync(settings_in(tmp_path / "sync"), chat=ScriptedChat(answer)) as opened:
         assert opened.add_items(ITEMS) == len(ITEMS)
         for user in ("ada", "bo", "cleo"):
-            assert opened.record(user, happened(user)) == (9, 0)
+            assert opened.record(user, happened(user)) == (9, 0, 0)
         yield opened
 
 

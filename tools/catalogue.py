@@ -63,6 +63,18 @@ class Catalogue(Protocol):
         """Delete a user's vectors; return how many there were."""
         ...
 
+    async def forget_portraits(self) -> int:
+        """Delete every user's vectors; return how many there were. `Limner.reindex` makes those of today's portraits."""
+        ...
+
+    async def forget_items(self, item_ids: Collection[str]) -> int:
+        """Delete items' vectors, whoever encoded them; return how many there were."""
+        ...
+
+    async def scrub(self) -> None:
+        """Rewrite the index's own files, so that they hold no byte of what was forgotten; a server keeps its own."""
+        ...
+
     async def reset(self) -> None:
         """Drop every vector, so that the index can be filled by another encoder."""
         ...

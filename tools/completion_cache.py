@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ..errors import BudgetExceededError
 from ..records import Usage, content_hash
+from .behalf import behalf
 from .budget import Budget
 from .chat import ChatModel, ChatRequest, ChatResult
 from .store import Subject
@@ -68,7 +69,7 @@ class CachedChat:
         self._turn = asyncio.Lock()
 
     def for_subject(self, subject: Subject) -> ChatModel:
-        """Return a view whose completions belong to this subject (`user:ID`, `item:ID`)."""
+        """Return a view whose completions belong to this subject (`user:ID`), and to the items it works on behalf of."""
         return _SubjectChat(self, subject)
 
     @property
@@ -189,7 +190,8 @@ class CachedChat:
         short = request.json_schema is None and request.temperature == 0 and result.finish_reason == "length"
         if not (result.finish_reason == "stop" or short) or result.model != self._inner.name:
             return
-        self._unsaved.setdefault(key, {})[subject] = _to_json(result)
+        shown = {other for other in behalf().subjects if other.startswith("item:")}
+        self._unsaved.setdefault(key, {}).update(dict.fromkeys({subject, *shown}, _to_json(result)))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_soon())
 

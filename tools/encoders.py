@@ -29,11 +29,29 @@ def open_embedder(
     """Return the encoder of this name; vectors of all but the double are cached.
 
     Args:
+        name: As of `open_encoder`, as all that follow but one.
+        models_dir: Folder that weights lie in.
+        chat: Address, key and retries of a remote encoder, and threads of an embedded one.
+        store: Where vectors are cached; absent to cache them in memory only.
+        chat_model: The language model that `chat` is about.
+
+    Raises:
+        WeightsMissingError: The weights of `minilm` are not on disk.
+        MissingExtraError: `sentence-transformers` is not installed.
+    """
+    return cached(open_encoder(name, models_dir=models_dir, chat=chat, chat_model=chat_model), store)
+
+
+def open_encoder(
+    name: str, *, models_dir: Path, chat: ChatSettings, chat_model: str | None = None
+) -> Embedder:
+    """Return the encoder of this name, without a cache.
+
+    Args:
         name: `minilm`, `hashing` (the double), `sentence-transformers/FOLDER_OR_NAME`, or a LiteLLM
             embedding model.
         models_dir: Folder that weights lie in.
         chat: Address, key and retries of a remote encoder, and threads of an embedded one.
-        store: Where vectors are cached; absent to cache them in memory only.
         chat_model: The language model that `chat` is about. With it, its address and key go to the encoder
             only if both have the same provider; without it, always.
 
@@ -41,18 +59,26 @@ def open_embedder(
         WeightsMissingError: The weights of `minilm` are not on disk.
         MissingExtraError: `sentence-transformers` is not installed.
     """
-    inner: Embedder
     if name == "hashing":
         return HashingEmbedder(remember=False)
     if name == "minilm":
-        inner = MiniLMEmbedder(models_dir, chat.threads)
-    elif name.startswith(PREFIX):
-        inner = SentenceTransformersEmbedder(name.removeprefix(PREFIX))
-    else:
-        ours = chat_model is None or _provider(chat_model) == _provider(name)
-        key = chat.api_key.get_secret_value() if chat.api_key is not None and ours else None
-        inner = LiteLLMEmbedder(name, api_base=chat.api_base if ours else None, api_key=key, settings=chat)
-    return CachedEmbedder(inner, store)
+        return MiniLMEmbedder(models_dir, chat.threads)
+    if name.startswith(PREFIX):
+        return SentenceTransformersEmbedder(name.removeprefix(PREFIX))
+    ours = chat_model is None or _provider(chat_model) == _provider(name)
+    key = chat.api_key.get_secret_value() if chat.api_key is not None and ours else None
+    return LiteLLMEmbedder(name, api_base=chat.api_base if ours else None, api_key=key, settings=chat)
+
+
+def cached(encoder: Embedder, store: Store | None) -> Embedder:
+    """Return an encoder with a cache in front of it; the double needs none."""
+    return encoder if isinstance(encoder, HashingEmbedder) else CachedEmbedder(encoder, store)
+
+
+def without_store(encoder: Embedder, *, in_memory: int) -> Embedder:
+    """Return the encoder behind a cache with one in memory alone, for texts of which nothing must be kept."""
+    inner = encoder.encoder if isinstance(encoder, CachedEmbedder) else encoder
+    return inner if isinstance(inner, HashingEmbedder) else CachedEmbedder(inner, in_memory=in_memory)
 
 
 class CachedEmbedder:
@@ -68,6 +94,11 @@ class CachedEmbedder:
         self._inner, self._store, self._in_memory = inner, store, in_memory
         self._recent: OrderedDict[str, FloatArray] = OrderedDict()
         self._dimension = 0
+
+    @property
+    def encoder(self) -> Embedder:
+        """The encoder behind the cache."""
+        return self._inner
 
     @property
     def name(self) -> str:
@@ -90,6 +121,10 @@ class CachedEmbedder:
         found |= await self._encode({key: text for key, text in text_of.items() if key not in found})
         self._remember(found)
         return np.stack([found[key] for key in keys])
+
+    def forget(self) -> None:
+        """Drop the vectors in memory; texts are encoded, or read from the store, again."""
+        self._recent.clear()
 
     async def aclose(self) -> None:
         """Close the encoder; the store is somebody else's."""

@@ -8,9 +8,10 @@ the two kinds of time do not sort together.
 A review is `Title. Text`. An interaction's `title` is the title of the review, never of the item.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Literal, cast, get_args
 
 from pydantic import ValidationError
@@ -18,10 +19,11 @@ from pydantic import ValidationError
 from ..errors import SettingsError, UnknownFormatError
 from ..records import Interaction, Item, Kind
 from .cells import BadField, gather, identifier, moment, number, pick, review, shown, split, words
+from .conversations import IDS, TIMES, USERS, Turns, conversation_of, turns_of
 from .readers import WHOLE_ROW, Fields
 
-Form = Literal["interactions", "sequences", "items", "movielens", "amazon2023"]
-Made = Literal["interactions", "sequences", "items"]
+Form = Literal["interactions", "sequences", "items", "movielens", "amazon2023", "messages", "chatgpt"]
+Made = Literal["interactions", "sequences", "items", "turns"]
 Columns = Mapping[str, tuple[str, ...]]
 Convert = Callable[[Fields], list[Interaction] | list[Item]]
 
@@ -59,6 +61,18 @@ ITEM_COLUMNS = {
 }
 MOVIE_COLUMNS = {"item_id": ("movieId",), "title": ("title",), "categories": ("genres",)}
 META_COLUMNS = ITEM_COLUMNS | {"item_id": ("parent_asin",), "brand": ("store",)}
+CHAT_COLUMNS = {
+    **{name: (name,) for name in ("messages", "role", "content")},
+    "conversation_id": IDS,
+    "timestamp": TIMES,
+    "user_id": USERS,
+}
+EXPORT_COLUMNS = {
+    "mapping": ("mapping",),
+    "current_node": ("current_node",),
+    "conversation_id": IDS,
+    "timestamp": TIMES,
+}
 ITEM_TEXT = tuple(name for field, names in ITEM_COLUMNS.items() if field != "item_id" for name in names)
 FIELDS = tuple(dict.fromkeys([*EVENT_COLUMNS, "item_ids", *ITEM_COLUMNS]))
 
@@ -90,6 +104,8 @@ def _sets(*needs: str) -> tuple[frozenset[str], ...]:
 
 
 LAYOUTS = (
+    Layout(form="chatgpt", makes="turns", needs=_sets("mapping"), columns=EXPORT_COLUMNS),
+    Layout(form="messages", makes="turns", needs=_sets("messages", "role content"), columns=CHAT_COLUMNS),
     Layout(
         form="movielens",
         makes="interactions",
@@ -149,6 +165,9 @@ class Recognised:
     timed: bool
     """Whether rows say when they happened."""
 
+    user: str | None = None
+    """Whose turns a chat's are; absent to go by the rows."""
+
     @property
     def used(self) -> frozenset[str]:
         """The columns that are read; all others are ignored."""
@@ -163,6 +182,8 @@ class Recognised:
             return lambda row: [_item(row, self.columns)]
         if self.makes == "sequences":
             return lambda row: _sequence(row, self.columns, self.kind)
+        if self.makes == "turns":
+            return _Chats(self)
         return _Events(self)
 
 
@@ -173,6 +194,7 @@ def recognise(
     form: str | None = None,
     mapping: Mapping[str, str] | None = None,
     kind: str = "purchase",
+    user: str | None = None,
 ) -> Recognised:
     """Tell from a file's first rows what it holds.
 
@@ -182,6 +204,7 @@ def recognise(
         form: One of `FORMS`; absent to go by the columns.
         mapping: Column to field, for columns with other names.
         kind: What an interaction with neither text nor rating is.
+        user: Whose turns the user's turns of a chat are.
 
     Raises:
         UnknownFormatError: The columns fit no form, or not the one that was named.
@@ -204,6 +227,7 @@ def recognise(
                 columns=bound,
                 kind=cast(Kind, kind),  # checked above
                 timed=timed,
+                user=user,
             )
     wanted = f"form {form!r} needs other columns" if form else f"fits no form ({', '.join(FORMS)})"
     raise UnknownFormatError(
@@ -302,6 +326,31 @@ class _Events:
         if not isinstance(value, str) or value not in KINDS:
             raise BadField(column, f"{shown(value)} is not one of {', '.join(sorted(KINDS))}")
         return cast(Kind, value)  # checked in the line above
+
+
+class _Chats:
+    """Turns conversations, or the messages of one, into the user's own turns."""
+
+    def __init__(self, how: Recognised) -> None:
+        self._user, self._columns = how.user, how.columns
+        self._loose: dict[str, Turns] = {}
+        self._counts: dict[str, Iterator[int]] = {}
+
+    def __call__(self, row: Fields) -> list[Interaction]:
+        """Return the turns of a row; a row that is a message belongs to the one conversation of the file."""
+        user = self._user or self._named(row)
+        talk = conversation_of(row)
+        if "role" in row and "messages" not in row and "mapping" not in row:
+            made = self._loose.setdefault(user, Turns(user, None))
+        else:
+            made = Turns(user, talk.conversation_id)
+        return turns_of(talk, made, self._counts.setdefault(user, count()))
+
+    def _named(self, row: Fields) -> str:
+        column, value = pick(row, self._columns.get("user_id", ()))
+        if value is None:
+            raise BadField("user_id", "is missing; say with `--user` whose turns they are")
+        return identifier(column, value)
 
 
 def _sequence(row: Fields, columns: Columns, kind: Kind) -> list[Interaction]:

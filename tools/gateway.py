@@ -23,6 +23,7 @@ from .prices import most_tokens, usage_of_call
 from .prompt import load_prompt
 from .retrying import AttemptFailedError, Failure, classify, retrying
 from .schemas import is_strict
+from .tracing import call_span
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -50,6 +51,7 @@ class _Call:
     """One request in the words of `litellm.acompletion`, and the most it can use."""
 
     backend: Backend
+    request: ChatRequest
     arguments: Mapping[str, Any]
     most_read: int
     most_written: int
@@ -201,7 +203,7 @@ class LiteLLMChat:
             await budget.admit(reservation)
             started = time.perf_counter()
             try:
-                result = _read(call, await self._send(call, line))
+                result = await self._traced(call, line)
                 used = result.usage
                 return result
             except TimeoutError:
@@ -215,6 +217,17 @@ class LiteLLMChat:
                 budget.settle(reservation, used)
                 spent.append(used)
         raise AttemptFailedError(failure)  # out here, so that no error that may hold a key hangs on it
+
+    async def _traced(self, call: _Call, line: _Line) -> ChatResult:
+        """Send once, in a span."""
+        with call_span(call.backend.model, call.request, content=self._settings.trace_content) as span:
+            try:
+                result = _read(call, await self._send(call, line))
+            except BaseException as error:
+                span.failed(type(error).__name__)
+                raise
+            span.answered(result)
+            return result
 
     async def _send(self, call: _Call, line: _Line) -> Any:
         if call.backend.direct and not is_hooked(self._litellm):
@@ -282,6 +295,7 @@ def _translate(backend: Backend, request: ChatRequest) -> _Call:
     texts += [message["content"] for message in messages]
     return _Call(
         backend=backend,
+        request=request,
         arguments={**arguments, "messages": messages},
         most_read=most_tokens(texts),
         most_written=request.max_tokens,

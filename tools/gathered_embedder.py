@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .behalf import on_nobodys_behalf
 from .embedder import Embedder, FloatArray
 
 
@@ -62,7 +63,8 @@ class GatheredEmbedder:
     async def _encode(self) -> FloatArray:
         """Encode what was asked for. A task starts behind those that are ready to run, so they have all asked."""
         places, self._places, self._encoding = self._places, {}, None
-        vectors = await self._embedder.embed(list(places))
+        with on_nobodys_behalf():  # this task began on one caller's, and the texts are all callers'
+            vectors = await self._embedder.embed(list(places))
         self._kept |= dict(zip(places, vectors, strict=True))
         while len(self._kept) > self._keep:
             self._kept.popitem(last=False)

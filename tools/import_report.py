@@ -43,6 +43,9 @@ class ImportReport(Record):
     repeated: int
     """Interactions that were there already, or earlier in the file."""
 
+    forgotten: int = 0
+    """Interactions that were forgotten, or whose user or item was; they stay out."""
+
     items: int
     """Items that were new or changed."""
 

@@ -43,6 +43,7 @@ async def import_file(
     form: str | None = None,
     mapping: Mapping[str, str] | None = None,
     kind: str = "purchase",
+    user: str | None = None,
     strict: bool = False,
     rejects: Path | None = None,
     progress: Progress | None = None,
@@ -51,11 +52,12 @@ async def import_file(
     """Import one file.
 
     Args:
-        path: JSONL, CSV or Parquet file, plain or gzipped.
+        path: JSONL, JSON, CSV or Parquet file, plain or gzipped.
         store: Where everything goes.
         form: One of `forms.FORMS`; absent to recognise it by the columns.
         mapping: Column to field, for columns with other names.
         kind: What an interaction with neither text nor rating is.
+        user: Whose turns the user's turns of chats are; absent where the rows say so.
         strict: Whether to stop at the first bad row; then nothing of the file is written.
         rejects: File for the bad rows, one JSON object a line; it is replaced, and removed if there are
             none. Default: `path` with `.rejects.jsonl` behind it.
@@ -67,7 +69,7 @@ async def import_file(
         BadRowError: `strict` is set and a row is bad.
         SettingsError: `form`, `mapping` or `kind` names what does not exist.
     """
-    source = await asyncio.to_thread(_open, path, form, mapping, kind, strict)
+    source = await asyncio.to_thread(_open, path, form, mapping, kind, user, strict)
     if strict:
         await _read(source, None, _refuse, progress)
     return await _import(source, None if dry_run else store, rejects, progress)
@@ -80,6 +82,7 @@ async def import_path(
     form: str | None = None,
     mapping: Mapping[str, str] | None = None,
     kind: str = "purchase",
+    user: str | None = None,
     strict: bool = False,
     rejects: Path | None = None,
     progress: Progress | None = None,
@@ -100,7 +103,7 @@ async def import_path(
     skipped: dict[str, str] = {}
     for file in _files_of(path) if path.is_dir() else [path]:
         try:
-            sources.append(await asyncio.to_thread(_open, file, form, mapping, kind, strict))
+            sources.append(await asyncio.to_thread(_open, file, form, mapping, kind, user, strict))
         except UnknownFormatError as error:
             if not path.is_dir():
                 raise
@@ -158,7 +161,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _open(
-    path: Path, form: str | None, mapping: Mapping[str, str] | None, kind: str, strict: bool
+    path: Path, form: str | None, mapping: Mapping[str, str] | None, kind: str, user: str | None, strict: bool
 ) -> _Source:
     table = Table(path)
     stamp = _stamp(path)
@@ -175,7 +178,8 @@ def _open(
         if strict:
             raise BadRowError(str(path), first.line, first.field, first.reason)
         raise table.unreadable(f"has no readable row at its start; line {first.line} {first.reason}")
-    return _Source(str(path), table, recognise(str(path), good, form=form, mapping=mapping, kind=kind), stamp)
+    how = recognise(str(path), good, form=form, mapping=mapping, kind=kind, user=user)
+    return _Source(str(path), table, how, stamp)
 
 
 def _refuse(rejected: RejectedRow, row: object) -> None:
@@ -299,6 +303,7 @@ async def _import(
         events=reading.events,
         added=written["added"],
         repeated=written["repeated"],
+        forgotten=written["forgotten"],
         items=written["items"],
         rejected=reading.rejected,
         rejects_file=rejects_file,
@@ -334,6 +339,6 @@ async def _write(batch: Batch, store: Store, written: Counter[str]) -> None:
     items = list({entry.item_id: entry for entry in batch if isinstance(entry, Item)}.values())
     for start in range(0, len(events), BATCH):
         recorded = await store.record(events[start : start + BATCH])
-        written.update(added=recorded.added, repeated=recorded.repeated)
+        written.update(recorded._asdict())
     if items:
         written["items"] += await store.put_items(items)

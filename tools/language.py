@@ -8,6 +8,8 @@ DEFAULT_LANGUAGE = "en"
 _ENOUGH_WORDS = 12
 _MOST_CHARACTERS = 2000
 _SURE_FROM = 0.8
+_FEW_WORDS = 3
+_VERY_SURE_FROM = 0.95
 
 
 def detect_language(preferred: Sequence[str], fallback: Sequence[str]) -> str:
@@ -27,6 +29,26 @@ def detect_language(preferred: Sequence[str], fallback: Sequence[str]) -> str:
             if probability >= _SURE_FROM:
                 return str(code)
     return DEFAULT_LANGUAGE
+
+
+def language_of_words(texts: Sequence[str], usual: str | None) -> str:
+    """Return the language of what somebody says, be it short.
+
+    Args:
+        texts: What is said.
+        usual: The speaker's language as far as it is known; it gives way to a sure finding only.
+
+    Examples:
+        >>> language_of_words(["Ich esse kein Fleisch."], None), language_of_words(["Ok!"], "fr")
+        ('de', 'fr')
+    """
+    joined = " ".join(texts)[:_MOST_CHARACTERS]
+    if len(joined.split()) < _FEW_WORDS:
+        return usual or DEFAULT_LANGUAGE
+    code, probability = _identifier().classify(joined)
+    return (
+        str(code) if probability >= (_VERY_SURE_FROM if usual else _SURE_FROM) else usual or DEFAULT_LANGUAGE
+    )
 
 
 @cache

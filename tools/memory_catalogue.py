@@ -87,6 +87,19 @@ class MemoryCatalogue:
         shelf = self._index.shelves.get(f"{self._tenant}-facets")
         return shelf.held.drop(shelf.held.group(user_id)) if shelf is not None else 0
 
+    async def forget_portraits(self) -> int:
+        """Delete every user's vectors; return how many there were."""
+        shelf = self._index.shelves.get(f"{self._tenant}-facets")
+        return shelf.held.drop(list(shelf.held.rows)) if shelf is not None else 0
+
+    async def forget_items(self, item_ids: Collection[str]) -> int:
+        """Delete items' vectors, whoever encoded them; return how many there were."""
+        shelf = self._index.shelves.get(f"{self._tenant}-items")
+        return shelf.held.drop(item_ids) if shelf is not None else 0
+
+    async def scrub(self) -> None:
+        """Do nothing: there are no files."""
+
     async def reset(self) -> None:
         """Drop every vector of this tenant, so that the index can be filled by another encoder."""
         for kind in ("items", "facets"):

@@ -1,4 +1,4 @@
-"""Read a table row by row: JSONL, CSV or Parquet, plain or gzipped.
+"""Read a table row by row: JSONL, a JSON array, CSV or Parquet, plain or gzipped.
 
 Memory stays bounded whatever the file holds. What is wrong with one line comes out in its place as a
 `BadLine` and reading goes on; a file that cannot be read as a table at all raises `UnknownFormatError`.
@@ -20,9 +20,10 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 import orjson
 
 from ..errors import UnknownFormatError
+from .json_values import ValueSplitter
 from .lines import BOM, SHOWN, Splitter, TextLines, Unread, UnreadError, printable
 
-Container = Literal["jsonl", "csv", "parquet"]
+Container = Literal["jsonl", "json", "csv", "parquet"]
 Fields = dict[str, object]
 """A row: column name to value, as the file gives it."""
 
@@ -93,6 +94,8 @@ class Table:
         self.share, self.taken = 0.0, 0
         if self.container == "parquet":
             return self._parquet()
+        if self.container == "json":
+            return self._json()
         return self._jsonl() if self.container == "jsonl" else self._csv()
 
     def unreadable(self, reason: str) -> UnknownFormatError:
@@ -113,10 +116,12 @@ class Table:
             raise self.unreadable("has the name of a Parquet file and not its content")
         if suffixes & {".csv", ".tsv"}:
             return "csv"
-        if suffixes & {".jsonl", ".ndjson"} or text.startswith(b"{"):
+        if suffixes & {".jsonl", ".ndjson"}:
             return "jsonl"
-        if text.startswith(b"["):
-            raise self.unreadable("is one JSON array; write one JSON object a line (JSONL)")
+        if text.startswith(b"[") or (".json" in suffixes and _spread(text)):
+            return "json"
+        if text.startswith(b"{"):
+            return "jsonl"
         return "csv"
 
     @contextmanager
@@ -128,33 +133,42 @@ class Table:
             with gzip.GzipFile(fileobj=raw) as unpacked:
                 yield unpacked
 
-    def _lines(self) -> Iterator[bytes | Unread]:
+    def _chunks(self) -> Iterator[bytes | Unread]:
         size = self.path.stat().st_size or 1
         with self.path.open("rb") as raw:
             stream = gzip.GzipFile(fileobj=raw) if self._gzipped else raw
-            splitter = Splitter()
             try:
                 while chunk := stream.read1(CHUNK):
                     self.share = min(raw.tell() / size, 1.0)
                     self.taken += len(chunk)
-                    yield from splitter.split(chunk)
+                    yield chunk
             except BROKEN_STREAM as error:
                 yield Unread(f"the rest of the file cannot be read: {error}")
+
+    def _lines(self) -> Iterator[bytes | Unread]:
+        splitter = Splitter()
+        for chunk in self._chunks():
+            if isinstance(chunk, Unread):
+                yield chunk
                 return
-            yield from splitter.last()
+            yield from splitter.split(chunk)
+        yield from splitter.last()
+
+    def _json(self) -> Iterator[Row | BadLine]:
+        splitter = ValueSplitter()
+        for chunk in self._chunks():
+            if isinstance(chunk, Unread):
+                yield BadLine(splitter.line, WHOLE_ROW, chunk.reason, chunk.shown)
+                return
+            for value in splitter.split(chunk):
+                yield _value_row(value.line, value.text)
+        for value in splitter.last():
+            yield _value_row(value.line, value.text)
 
     def _jsonl(self) -> Iterator[Row | BadLine]:
         for number, line in enumerate(self._lines(), start=1):
-            if isinstance(line, Unread):
-                yield BadLine(number, WHOLE_ROW, line.reason, line.shown)
-                continue
-            try:
-                value: object = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                if line.strip():
-                    yield _second_reading(number, line, error)
-                continue
-            yield _object_row(number, value)
+            if isinstance(line, Unread) or line.strip():
+                yield _value_row(number, line)
 
     def _csv(self) -> Iterator[Row | BadLine]:
         source = TextLines(self._lines())
@@ -226,6 +240,22 @@ class Table:
                     raise self.unreadable(f"cannot be unpacked: {error}") from error
                 unpacked.seek(0)
                 yield unpacked
+
+
+def _spread(text: bytes) -> bool:
+    """Whether a file that begins with an object spreads it over several lines."""
+    first, ended, _ = text.partition(b"\n")
+    return bool(ended) and first.startswith(b"{") and not first.rstrip().endswith(b"}")
+
+
+def _value_row(number: int, text: bytes | Unread) -> Row | BadLine:
+    if isinstance(text, Unread):
+        return BadLine(number, WHOLE_ROW, text.reason, text.shown)
+    try:
+        value: object = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return _second_reading(number, text, error)
+    return _object_row(number, value)
 
 
 def _object_row(number: int, value: object) -> Row | BadLine:

@@ -1,15 +1,18 @@
 """The store door: everything that must survive, for one tenant."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from ..cards import ItemCard
 from ..communities import Belonging
 from ..models import Cue, Profile, Rollout
 from ..pairings import Pair
+from ..receipts import Scope
 from ..records import Interaction, Item
 from .grouping.stored_groups import Choice, Grouping, MarkedUser, Placed
+from .memories import Memories
 
 Subject = str
 """Whose: `user:ID` or `item:ID`; for cues followed by ` by ` and who wrote them."""
@@ -23,6 +26,9 @@ class Recorded(NamedTuple):
 
     repeated: int
     """Events whose id was already there; nothing changed for them."""
+
+    forgotten: int = 0
+    """Events that were forgotten, or whose user or item was; nothing was kept of them."""
 
 
 class RatingScale(NamedTuple):
@@ -61,6 +67,25 @@ class Counts(NamedTuple):
     rollouts: int
 
 
+class Forget(NamedTuple):
+    """One forget as far as it has come."""
+
+    seq: int
+    """Counts a tenant's forgets from 1."""
+
+    state: Literal["rows", "places", "files", "done"]
+    """`rows` while rows are being removed, `places` while all else is, `files` until databases are rewritten."""
+
+    scope: Scope | None
+    """What is to be forgotten; absent once it is gone, so that nothing names it any more."""
+
+    removed: dict[str, int]
+    """Place to number of entries removed so far."""
+
+    at: datetime
+    """When it was asked for."""
+
+
 class Published(NamedTuple):
     """What goes into the store in one transaction when a profile is published."""
 
@@ -79,8 +104,13 @@ class Store(Protocol):
     drawn for an earlier moment (a backtest) never replaces the one that is served.
     """
 
+    @property
+    def memories(self) -> Memories:
+        """What assistants put away."""
+        ...
+
     async def record(self, interactions: Sequence[Interaction]) -> Recorded:
-        """Keep interactions; an event id that is already there is left as it is."""
+        """Keep interactions; an event id that is already there is left as it is, and what was forgotten stays out."""
         ...
 
     async def put_items(self, items: Sequence[Item]) -> int:
@@ -91,8 +121,8 @@ class Store(Protocol):
         """Return the items that exist, by id."""
         ...
 
-    def all_items(self, batch: int = 1000) -> AsyncIterator[list[Item]]:
-        """Stream every item, in id order."""
+    def all_items(self, batch: int = 1000, *, after: str | None = None) -> AsyncIterator[list[Item]]:
+        """Stream every item, in id order, starting behind `after`."""
         ...
 
     def users(self, *, after: str | None = None, batch: int = 1000) -> AsyncIterator[list[str]]:
@@ -107,6 +137,15 @@ class Store(Protocol):
         """Return a user's interactions before `as_of`, oldest first; only the `last` ones if given.
 
         Equal moments are ordered by event id, which carries no information.
+        """
+        ...
+
+    async def history_page(
+        self, user_id: str, *, before: tuple[datetime, str], limit: int
+    ) -> list[Interaction]:
+        """Return the `limit` interactions of a user before a moment and an event id, newest first.
+
+        The last one's moment and id ask for the next page; events that are recorded meanwhile move none of them.
         """
         ...
 
@@ -187,8 +226,8 @@ class Store(Protocol):
         """Return all versions in the order of their numbers, which is that of writing."""
         ...
 
-    def profiles(self, batch: int = 200) -> AsyncIterator[list[Profile]]:
-        """Stream the newest profile of every user, in user order."""
+    def profiles(self, batch: int = 200, *, after: str | None = None) -> AsyncIterator[list[Profile]]:
+        """Stream the newest profile of every user, in user order, starting behind `after`."""
         ...
 
     async def put_pair(self, pair: Pair, rollouts: Sequence[Rollout]) -> None:
@@ -226,6 +265,10 @@ class Store(Protocol):
         """Stream the log in the order of writing."""
         ...
 
+    async def user_rollouts(self, user_id: str, *, pairs: bool = True) -> list[Rollout]:
+        """Return the drafts of one user's portraits, and of the pairs unless left out, in the order of writing."""
+        ...
+
     async def cached_completions(self, keys: Sequence[str]) -> dict[str, str]:
         """Return cached answers (JSON) by key."""
         ...
@@ -239,7 +282,7 @@ class Store(Protocol):
         ...
 
     async def cache_vectors(self, encoder: str, entries: Mapping[str, bytes]) -> None:
-        """Keep vectors."""
+        """Keep vectors; `tools.behalf` says whose texts they stand for."""
         ...
 
     async def count_choices(self, *, as_of: datetime) -> int:
@@ -269,8 +312,64 @@ class Store(Protocol):
         """Return where the refresh of the newest moment put a user, most first."""
         ...
 
-    def group_members(self, group_id: str, batch: int = 1000) -> AsyncIterator[list[str]]:
-        """Stream the users whom the refresh of the newest moment put into a group most, in id order."""
+    def group_members(
+        self, group_id: str, batch: int = 1000, *, after: str | None = None
+    ) -> AsyncIterator[list[str]]:
+        """Stream the users whom the refresh of the newest moment put into a group most, in id order.
+
+        They start behind `after`.
+        """
+        ...
+
+    async def forgets(self) -> int:
+        """Return how many forgets the tenant has had; work that began before one may not write what it removed."""
+        ...
+
+    async def begin_forget(self, scope: Scope) -> Forget:
+        """Make a forget durable before anything is removed: from now on nothing it names is recorded again."""
+        ...
+
+    async def unfinished_forgets(self) -> list[Forget]:
+        """Return the forgets that were begun and not finished, oldest first."""
+        ...
+
+    async def put_forget(self, forget: Forget) -> None:
+        """Write down how far a forget has come."""
+        ...
+
+    async def forget_rows(self, forget: Forget) -> Forget:
+        """Remove all rows that a forget names and all that was made of them, some in each transaction.
+
+        Returns the forget with what was removed; one that was killed in between goes on where it stopped.
+        """
+        ...
+
+    async def count_rows(self, scope: Scope) -> Counter[str]:
+        """Return what `forget_rows` would remove, and remove nothing."""
+        ...
+
+    async def forgotten_users(self, user_ids: Iterable[str]) -> dict[str, datetime]:
+        """Return those who were forgotten whole, with the moment up to which nothing of them is taken."""
+        ...
+
+    async def cached_for(self) -> set[str]:
+        """Return the users that cached answers and vectors belong to."""
+        ...
+
+    async def drop_caches(self, subjects: Collection[Subject]) -> None:
+        """Remove cached answers and vectors of users and items."""
+        ...
+
+    async def scrub(self) -> None:
+        """Rewrite the files of the database, so that they hold no byte of what was deleted.
+
+        Raises:
+            StoreError: The database is in use for longer than this may wait.
+        """
+        ...
+
+    def rows_about(self, user_id: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Stream everything that is held about a user, as table and row."""
         ...
 
     async def counts(self) -> Counts:

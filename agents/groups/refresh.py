@@ -19,6 +19,7 @@ from ...errors import TooFewUsersError
 from ...models import Profile
 from ...records import Usage, content_hash
 from ...sections import GroupSettings
+from ...tools.behalf import on_behalf
 from ...tools.embedder import FloatArray
 from ...tools.grouping.group_fitting import Fitted, GroupPlan, groups_along_graph
 from ...tools.grouping.group_gain import EXAMINED, HeldBack, fit_with_gain
@@ -45,6 +46,9 @@ Step = Callable[[str, int, int], None]
 
 Draw = Callable[[Sequence[str]], AsyncGenerator[tuple[str, Profile | None]]]
 """Yields users with their portraits as they are drawn; `None` for one that cannot be."""
+
+_EVERYBODY = "item:"
+"""On whose behalf groups are kept: anybody's, so that a forget of whomever tells."""
 
 _FEWEST_GROUPS = 3
 """Groups to look for, where there are users enough for as many of the least size."""
@@ -119,7 +123,9 @@ class Refresh:
 
         Raises:
             TooFewUsersError: Fewer users than a group must have can be compared.
+            ForgottenMeanwhileError: Somebody was forgotten since it began; nothing was kept.
         """
+        since = await self._deps.store.forgets()
         work = await self._look(full=full)
         users = await self._recompute(work)
         vectors = _stack(work, users, self._deps.space.users(work.side.vectors[:1]).shape[1])
@@ -147,7 +153,8 @@ class Refresh:
             },
             minimum=self._settings.minimum,
         )
-        await self._deps.store.put_groups(placed)
+        with on_behalf(_EVERYBODY, since=since):
+            await self._deps.store.put_groups(placed)
         self._step("Finding groups", 1, 1)
         old = {group.community.group_id for group in work.before.groups} if work.before else set[str]()
         ids = {group.community.group_id for group in placed.grouping.groups}

@@ -105,7 +105,12 @@ async def pass_items(
     batched, size = as_batched(deps), deps.settings.pairing.per_call
     due = found.open[: await _affordable(batched, found.open)]
     batches = [due[start : start + size] for start in range(0, len(due), size)]
-    written = await asyncio.gather(*(_write(batched, batch) for batch in batches))
+
+    async def write(batch: Sequence[Open]) -> Passed:
+        async with drawing.concerning(user_id, *(pair.item_id for pair in batch)):
+            return await _write(batched, batch)
+
+    written = await asyncio.gather(*map(write, batches))
     return joined([Passed(found.pairs, Usage(), found.notes, len(due) < len(found.open)), *written])
 
 

@@ -85,6 +85,8 @@ class IndexKeeper:
             later = newest is None or newest.facts.as_of <= micros(as_of)
             path = self._newest if later else self._earlier
             built = await build_index(deps, as_of, self._catalogue)
+            while built.facts.forgets != await deps.store.forgets():  # it may hold what is gone by now
+                built = await build_index(deps, as_of, self._catalogue)
             await asyncio.to_thread(save_index, built, path)
             self._checked.add(built.facts.name)
             self._open[path] = built
@@ -102,8 +104,16 @@ class IndexKeeper:
         past may come in later.
         """
         facts = index.facts
-        kept = (facts.catalogue, facts.encoder, facts.space, facts.temperature, facts.fitting)
+        kept = (
+            facts.forgets,
+            facts.catalogue,
+            facts.encoder,
+            facts.space,
+            facts.temperature,
+            facts.fitting,
+        )
         wanted = (
+            await deps.store.forgets(),
             self._catalogue,
             deps.embedder.name,
             deps.space.name,
@@ -133,6 +143,7 @@ async def build_index(deps: Deps, as_of: datetime, catalogue: str) -> Recommende
     Raises:
         InputError: The catalogue is empty.
     """
+    forgets = await deps.store.forgets()
     events = await deps.store.count_choices(as_of=as_of)
     read = await _read(deps, as_of)
     if not read.items:
@@ -163,6 +174,7 @@ async def build_index(deps: Deps, as_of: datetime, catalogue: str) -> Recommende
         "space": deps.space.name,
         "temperature": deps.settings.critic.temperature,
         "fitting": _fitting_of(deps),
+        "forgets": forgets,
     }
     named = content_hash(*facts.values(), calibration.weights.tobytes(), calibration.bias.tobytes())
     return RecommenderIndex(

@@ -87,5 +87,6 @@ class Recommending:
         """
         deps = self.drawing.deps_for(f"user:{wanted.user_id}", budget)
         context = RecommendDeps(deps=deps, index=index, rank=self._rank)
-        done = await self._graph.ainvoke(RecommendState(wanted=wanted, notes=[]), context=context)
+        async with self.drawing.concerning(wanted.user_id):
+            done = await self._graph.ainvoke(RecommendState(wanted=wanted, notes=[]), context=context)
         return cast(RecommendState, done)["found"]  # LangGraph types a graph's output as a plain dict

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .cards import CardOutcome, ItemCard
     from .communities import Community, Group, RefreshReport
+    from .contexts import Context, Heard
     from .errors import (
         BadRowError,
         BudgetExceededError,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         ModelOutputError,
         ModelUnavailableError,
         NoGroupsError,
+        NoPortraitError,
         NoTextError,
         PriceUnknownError,
         SettingsError,
@@ -35,9 +37,10 @@ if TYPE_CHECKING:
         WeightsMissingError,
     )
     from .face import Limner
-    from .models import Claim, Critique, Cue, Facet, Profile, Receipt, Rollout
+    from .models import Claim, Critique, Cue, Facet, Profile, Rollout
     from .outcome import Outcome
     from .pairings import Pair, RankedItem, Ranking
+    from .receipts import Receipt
     from .recommendations import Filters, Recommendation, RecommendationOutcome, Recommendations
     from .records import Interaction, Item, Usage
     from .settings import Settings, load_settings
@@ -49,6 +52,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "cards": ["CardOutcome", "ItemCard"],
     "communities": ["Community", "Group", "RefreshReport"],
+    "contexts": ["Context", "Heard"],
     "errors": [
         "BadRowError",
         "BudgetExceededError",
@@ -62,6 +66,7 @@ _HOMES = {
         "ModelOutputError",
         "ModelUnavailableError",
         "NoGroupsError",
+        "NoPortraitError",
         "NoTextError",
         "PriceUnknownError",
         "SettingsError",
@@ -81,11 +86,11 @@ _HOMES = {
         "Cue",
         "Facet",
         "Profile",
-        "Receipt",
         "Rollout",
     ],
     "outcome": ["Outcome"],
     "pairings": ["Pair", "RankedItem", "Ranking"],
+    "receipts": ["Receipt"],
     "recommendations": ["Filters", "Recommendation", "RecommendationOutcome", "Recommendations"],
     "records": ["Interaction", "Item", "Usage"],
     "settings": ["Settings", "load_settings"],
@@ -102,6 +107,7 @@ __all__ = (
     "ChecksumError",
     "Claim",
     "Community",
+    "Context",
     "Critique",
     "Cue",
     "EmptyHistoryError",
@@ -109,6 +115,7 @@ __all__ = (
     "Facet",
     "Filters",
     "Group",
+    "Heard",
     "InputError",
     "Interaction",
     "Item",
@@ -121,6 +128,7 @@ __all__ = (
     "ModelOutputError",
     "ModelUnavailableError",
     "NoGroupsError",
+    "NoPortraitError",
     "NoTextError",
     "Outcome",
     "Pair",

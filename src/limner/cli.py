@@ -10,6 +10,7 @@ import typer
 
 from . import __version__
 from .commands import (
+    assistants,
     bench,
     cards,
     data,
@@ -19,9 +20,13 @@ from .commands import (
     drawing,
     evals,
     groups,
+    keys,
+    mcp,
     models,
+    privacy,
     rank,
     recommend,
+    serve,
 )
 from .commands.common import JsonOption, StoreOption, fail, shared
 from .errors import LimnerError
@@ -58,11 +63,19 @@ app.command("pair")(drawing.pair)
 app.command("rank")(rank.rank)
 app.command("recommend")(recommend.recommend)
 app.command("show")(drawing.show)
+app.command("context")(assistants.context)
+app.command("listen")(assistants.listen)
 app.command("refresh")(groups.refresh)
 app.command("group")(groups.group)
 app.command("groups")(groups.groups)
+app.command("mcp")(mcp.mcp)
+app.command("serve")(serve.serve)
+app.add_typer(keys.app, name="keys")
 app.command("cards")(cards.cards)
+data.export_app.command("user")(privacy.export_user)
 app.add_typer(data.export_app, name="export")
+app.command("forget")(privacy.forget)
+app.command("correct")(privacy.correct)
 app.add_typer(models.app, name="models")
 app.command("reindex")(data.reindex)
 app.command("doctor")(doctor.doctor)

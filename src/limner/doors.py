@@ -39,6 +39,23 @@ class Doors:
     saver: "BaseCheckpointSaver[Any]"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lent:
+    """Doors that several tenants of one process share; whoever lends them closes them."""
+
+    store: "SqlStore"
+    """A store whose connections every tenant's store uses."""
+
+    embedder: "Embedder"
+    """The encoder; each tenant caches its vectors in its own store."""
+
+    chat: "ChatModel | None"
+    """The model that the settings name; absent to draw without one."""
+
+    saver: "BaseCheckpointSaver[Any]"
+    """Checkpoints; each run's name depends on its tenant."""
+
+
 @asynccontextmanager
 async def open_only_store(settings: Settings) -> "AsyncGenerator[SqlStore]":
     """Open the store that the settings name, and nothing else, and close it at the end.
@@ -57,7 +74,12 @@ async def open_only_store(settings: Settings) -> "AsyncGenerator[SqlStore]":
 
 
 async def open_doors(
-    settings: Settings, stack: AsyncExitStack, *, chat: "ChatModel | None" = None, rebuild_index: bool = False
+    settings: Settings,
+    stack: AsyncExitStack,
+    *,
+    chat: "ChatModel | None" = None,
+    rebuild_index: bool = False,
+    lent: Lent | None = None,
 ) -> Doors:
     """Open store, embedder, catalogue, checkpoints and chat; `stack` closes them in reverse.
 
@@ -66,27 +88,19 @@ async def open_doors(
         stack: Closes what was opened.
         chat: A model to use in place of the one named by the settings.
         rebuild_index: Open an index that cannot be used as it is, to be reset.
+        lent: What this process has open already; only what belongs to the tenant alone is opened then.
 
     Raises:
         StoreError: The database or the index cannot be opened.
         EncoderChangedError: The index holds vectors of another encoder.
         WeightsMissingError: The encoder's weights are not on disk.
     """
-    from .agents.drawing import STATE_TYPES
-    from .tools.checkpoints import open_checkpointer
     from .tools.chroma.chroma_catalogue import open_catalogue
-    from .tools.encoders import open_embedder
-    from .tools.gateway import LiteLLMChat
+    from .tools.encoders import cached
 
-    store = await stack.enter_async_context(open_only_store(settings))
-    embedder = open_embedder(
-        settings.embedder,
-        models_dir=settings.models_dir,
-        chat=settings.chat,
-        store=store,
-        chat_model=settings.model,
-    )
-    _close_with(stack, embedder)
+    lent = lent or await open_shared(settings, stack, chat=chat)
+    store = lent.store.for_tenant(settings.tenant)
+    embedder = cached(lent.embedder, store)
     catalogue = await open_catalogue(
         folder=settings.store,
         chroma_url=settings.chroma_url,
@@ -95,6 +109,33 @@ async def open_doors(
         rebuild=rebuild_index,
     )
     _close_with(stack, catalogue)
+    return Doors(
+        store=store, embedder=embedder, catalogue=catalogue, chat=chat or lent.chat, saver=lent.saver
+    )
+
+
+async def open_shared(settings: Settings, stack: AsyncExitStack, *, chat: "ChatModel | None" = None) -> Lent:
+    """Open what all tenants of a process can share; `stack` closes it in reverse.
+
+    Args:
+        settings: Where and what it is.
+        stack: Closes what was opened.
+        chat: A model to use in place of the one named by the settings; it stays the caller's to close.
+
+    Raises:
+        StoreError: The database cannot be opened.
+        WeightsMissingError: The encoder's weights are not on disk.
+    """
+    from .agents.drawing import STATE_TYPES
+    from .tools.checkpoints import open_checkpointer
+    from .tools.encoders import open_encoder
+    from .tools.gateway import LiteLLMChat
+
+    store = await stack.enter_async_context(open_only_store(settings))
+    encoder = open_encoder(
+        settings.embedder, models_dir=settings.models_dir, chat=settings.chat, chat_model=settings.model
+    )
+    _close_with(stack, encoder)
     url = settings.database_url.get_secret_value() if settings.database_url else None
     saver = await stack.enter_async_context(
         open_checkpointer(folder=settings.store, database_url=url, state_types=STATE_TYPES)
@@ -102,7 +143,7 @@ async def open_doors(
     if chat is None and settings.model != NO_MODEL:
         chat = LiteLLMChat(settings.model, _chat_settings(settings), models_dir=settings.models_dir)
         _close_with(stack, chat)
-    return Doors(store=store, embedder=embedder, catalogue=catalogue, chat=chat, saver=saver)
+    return Lent(store=store, embedder=encoder, chat=chat, saver=saver)
 
 
 def _chat_settings(settings: Settings) -> ChatSettings:

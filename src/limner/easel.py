@@ -34,7 +34,6 @@ def start_drawing(
     """
     drafting = settings.drafting
     embedded = own_chat and settings.model.startswith(EMBEDDED)
-    style = drafting.style if drafting.style != "auto" else model_style(settings, embedded=embedded)
     deps = Deps(
         settings=settings,
         store=doors.store,
@@ -52,13 +51,25 @@ def start_drawing(
             seed=drafting.seed,
         ),
         logprobs=embedded if drafting.logprobs is None else drafting.logprobs,
-        style=style,
+        style=style_for(settings, own_chat=own_chat),
         space=open_space(settings.critic.space, encoder=doors.embedder.name),
     )
     cached = CachedChat(doors.chat, doors.store) if doors.chat else None
     if cached:
         stack.push_async_callback(cached.flush)
     return Drawing(deps, cached, doors.saver, tenant=settings.tenant)
+
+
+def style_for(settings: Settings, *, own_chat: bool) -> Style:
+    """Return the style of drafts: the one that is set, else the one that suits the model.
+
+    Args:
+        settings: What is set.
+        own_chat: Whether the chat door is the one that `settings.model` names.
+    """
+    if settings.drafting.style != "auto":
+        return settings.drafting.style
+    return model_style(settings, embedded=own_chat and settings.model.startswith(EMBEDDED))
 
 
 def model_style(settings: Settings, *, embedded: bool) -> Style:

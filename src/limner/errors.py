@@ -5,7 +5,9 @@
     │   ├── BadRowError           one row of an import
     │   ├── UnknownFormatError    a file nobody can read
     │   ├── UnknownUserError
+    │   ├── NoPortraitError       nothing drawn yet
     │   ├── UnknownItemError
+    │   ├── UnknownClaimError     a claim that the portrait does not make
     │   ├── EmptyHistoryError
     │   ├── NoTextError
     │   ├── SettingsError
@@ -26,6 +28,7 @@
     │   ├── WeightsMissingError
     │   └── ChecksumError
     ├── StoreError            the database
+    ├── ForgottenMeanwhileError  somebody was forgotten while work about them went on
     ├── EncoderChangedError   vectors of another encoder
     ├── SpaceError            a space taught on an encoder
     │   ├── SpaceFileError        a file that holds none
@@ -96,6 +99,19 @@ class UnknownUserError(InputError):
         return f"user_id={self.user_id!r} is not in the store; record or import interactions first"
 
 
+class NoPortraitError(InputError):
+    """A known user's stored portrait is asked for and none was drawn yet."""
+
+    code = "no_portrait"
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        super().__init__(user_id)
+
+    def __str__(self) -> str:
+        return f"user_id={self.user_id!r} has events but no portrait yet; draw one first"
+
+
 class UnknownItemError(InputError):
     """The catalogue has no such item."""
 
@@ -107,6 +123,22 @@ class UnknownItemError(InputError):
 
     def __str__(self) -> str:
         return f"item_id={self.item_id!r} is not in the catalogue; import its item file first"
+
+
+class UnknownClaimError(InputError):
+    """The portrait makes no such claim, or several like it."""
+
+    code = "unknown_claim"
+
+    def __init__(self, user_id: str, claim: str, claims: int) -> None:
+        self.user_id, self.claim, self.claims = user_id, claim, claims
+        super().__init__(user_id, claim, claims)
+
+    def __str__(self) -> str:
+        return (
+            f"the portrait of user_id={self.user_id!r} has {self.claims} claims and {self.claim} names none of them "
+            "alone; give a claim's number, from 0, or its exact words"
+        )
 
 
 class EmptyHistoryError(InputError):
@@ -393,6 +425,18 @@ class StoreError(LimnerError):
 
     def __str__(self) -> str:
         return f"store {self.url}: {self.reason}"
+
+
+class ForgottenMeanwhileError(LimnerError):
+    """Somebody was forgotten while something about them was written; nothing of it was kept."""
+
+    code = "forgotten_meanwhile"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def __str__(self) -> str:
+        return "somebody this is about was forgotten while it was made, so nothing was kept; ask again"
 
 
 class EncoderChangedError(LimnerError):

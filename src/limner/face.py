@@ -5,6 +5,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Callable,
     Iterable,
     Mapping,
     Sequence,
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .card_verbs import CardVerbs
+from .context_verbs import ContextVerbs
 from .errors import LimnerError
 from .group_verbs import GroupVerbs
 from .models import Profile, Rollout
@@ -29,11 +31,11 @@ from .streaming import bounded
 if TYPE_CHECKING:
     from .agents.estimate import Estimate
     from .tools.budget import Budget
-    from .tools.import_report import ImportReport
+    from .tools.import_report import ImportProgress, ImportReport
     from .tools.store import Counts, Recorded
 
 
-class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs):
+class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs, ContextVerbs):
     """Readable portraits of users, drawn from what they did.
 
     Use it as a context manager:
@@ -47,6 +49,7 @@ class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs):
         chat: A language model to use in place of the one the settings name.
         clock: A source of time; the machine's own if absent.
         rebuild_index: Open an index of another encoder, or a damaged one, so that `reindex` can replace it.
+        lent: What this process has open already for other tenants; absent to open everything.
     """
 
     async def record(self, user_id: str, events: Iterable[Interaction | Mapping[str, Any]]) -> "Recorded":
@@ -193,7 +196,10 @@ class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs):
         form: str | None = None,
         mapping: Mapping[str, str] | None = None,
         kind: str = "purchase",
+        user: str | None = None,
         strict: bool = False,
+        rejects: Path | None = None,
+        progress: "Callable[[ImportProgress], None] | None" = None,
     ) -> "ImportReport":
         """Import a file of interactions or items; see `tools.importing.import_file`.
 
@@ -204,15 +210,16 @@ class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs):
         from .tools.importing import import_file
 
         self._items_changed = True
-        rejects = self.settings.store / "rejects" / f"{path.name}.rejects.jsonl"
         return await import_file(
             path,
             store=self.doors.store,
             form=form,
             mapping=mapping,
             kind=kind,
+            user=user,
             strict=strict,
-            rejects=rejects,
+            rejects=rejects or self.settings.store / "rejects" / f"{path.name}.rejects.jsonl",
+            progress=progress,
         )
 
     async def export_rollouts(self, path: Path) -> int:

@@ -284,16 +284,3 @@ class Rollout(Record):
 
     consent: bool | None = None
     """Whether the user allowed learning from it; absent if nobody asked."""
-
-
-class Receipt(Record):
-    """What a forget removed, place by place."""
-
-    user_id: Identifier
-    """Who was forgotten."""
-
-    removed: dict[str, int]
-    """Place to number of entries."""
-
-    at: Moment
-    """When."""

@@ -14,11 +14,14 @@ from .settings import EMBEDDED, NO_MODEL, Settings, load_settings
 
 if TYPE_CHECKING:
     from .agents.drawing import Drawing
-    from .doors import Doors
+    from .agents.state import Style
+    from .doors import Doors, Lent
     from .tools.budget import Budget
     from .tools.chat import ChatModel
     from .tools.clock import Clock
+    from .tools.embedder import Embedder
     from .tools.prices import Price
+    from .tools.tokens import TokenCounter
 
 _EMBEDDED_AT_ONCE = 2
 _ITEMS_PER_BATCH = 500
@@ -35,6 +38,7 @@ class Opened:
         chat: A language model to use in place of the one the settings name.
         clock: A source of time; the machine's own if absent.
         rebuild_index: Open an index of another encoder, or a damaged one, so that `reindex` can replace it.
+        lent: What this process has open already for other tenants; absent to open everything.
     """
 
     def __init__(
@@ -44,15 +48,19 @@ class Opened:
         chat: "ChatModel | None" = None,
         clock: "Clock | None" = None,
         rebuild_index: bool = False,
+        lent: "Lent | None" = None,
     ) -> None:
         self.settings = settings or load_settings()
         self._rebuild_index = rebuild_index
-        self._given_chat, self._given_clock = chat, clock
+        self._given_chat, self._given_clock, self._lent = chat, clock, lent
         self._stack = AsyncExitStack()
         self._opened: Doors | None = None
         self._drawing: Drawing | None = None
         self._preparing = asyncio.Lock()
         self._items_changed = True
+        self._questions: Embedder | None = None
+        self._counters: dict[str, TokenCounter] = {}
+        self._writer: tuple[str | None, Style] | None = None
 
     async def __aenter__(self) -> Self:
         """Open store, index and models.
@@ -68,14 +76,22 @@ class Opened:
         self.settings = with_promoted(self.settings)
         async with AsyncExitStack() as stack:
             self._opened = await open_doors(
-                self.settings, stack, chat=self._given_chat, rebuild_index=self._rebuild_index
+                self.settings,
+                stack,
+                chat=self._given_chat,
+                rebuild_index=self._rebuild_index,
+                lent=self._lent,
             )
             self._stack = stack.pop_all()
+        await self._go_on_forgetting()
         return self
+
+    async def _go_on_forgetting(self) -> None:
+        """Do what has to be done before anybody reads."""
 
     async def __aexit__(self, *exc: object) -> None:
         """Finish what is being written and close everything."""
-        self._opened = self._drawing = None
+        self._opened = self._drawing = self._questions = self._writer = None
         await self._stack.aclose()
 
     def budget_of(self, given: object) -> "Budget":
@@ -140,6 +156,10 @@ class Opened:
         if self._opened is None:
             raise RuntimeError("Limner is not open; use `async with Limner() as limner:`")
         return self._opened
+
+    def now(self) -> datetime:
+        """Return the present moment, by the clock that everything here goes by."""
+        return self._now()
 
     def _price(self) -> "Price | None":
         from .tools.backends import load_litellm, resolve_backends

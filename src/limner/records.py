@@ -20,7 +20,12 @@ ProfileSource = Literal["model", "extractive"]
 
 def _as_utc(moment: datetime) -> datetime:
     """Read a naive datetime as UTC and convert an aware one, so that moments compare."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("lies outside of the years 1 to 9999 in UTC") from error
 
 
 Moment = Annotated[datetime, AfterValidator(_as_utc)]

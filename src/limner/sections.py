@@ -51,6 +51,9 @@ class ChatSettings(Section):
     threads: PositiveInt = 1
     """Threads of the embedded model; one is often faster than two on a busy machine."""
 
+    trace_content: bool = False
+    """Whether OpenTelemetry spans hold what is said to a model and what it answers; both may be about a person."""
+
     parallel: PositiveInt = 1
     """Sequences the embedded model decodes at once; on a CPU more than one only costs prompt reading."""
 
@@ -293,3 +296,64 @@ class RecommendSettings(Section):
 
     reranked: float = Field(default=0.5, ge=0.0, le=1.0)
     """Share of the pairs' order where the first items are ranked again by pairs."""
+
+
+class ServeSettings(Section):
+    """How `limner serve` answers over HTTP."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; one that other machines reach needs keys."""
+
+    port: int = Field(default=8321, ge=0, le=65535)
+    """Port to listen on; 0 for any that is free."""
+
+    workers: PositiveInt = 1
+    """Processes; several need PostgreSQL and a Chroma server."""
+
+    tenants_open: PositiveInt = 16
+    """Tenants kept open at once in a process; the least recently used is closed."""
+
+    hosts: tuple[str, ...] = ()
+    """Names that requests may come in under, without port; the machine's own are always among them. On loopback
+    without keys any other name is refused; elsewhere any is taken if this is empty."""
+
+    origins: tuple[str, ...] = ()
+    """Origins (`https://app.example`) whose pages may call the API; none by default."""
+
+    rate: PositiveFloat | None = 100.0
+    """Requests a second for each key, in each process; absent for no limit. Without keys there is none."""
+
+    burst: PositiveInt = 200
+    """Requests that a key which was idle may send at once."""
+
+    max_body: PositiveInt = 2 << 20
+    """Bytes of a request's body at most."""
+
+    max_upload: PositiveInt = 256 << 20
+    """Bytes of an uploaded file at most."""
+
+    max_depth: PositiveInt = 32
+    """Levels of lists and objects in a JSON body at most."""
+
+    jobs_at_once: PositiveInt = 2
+    """Background jobs that run at once in a process; more wait."""
+
+    drain: PositiveFloat = 20.0
+    """Seconds that requests may take to finish when the server stops."""
+
+
+class ProxySettings(Section):
+    """How the hook inside a LiteLLM proxy works."""
+
+    timeout: PositiveFloat = 0.5
+    """Seconds a request may be held up; then it goes through as it came."""
+
+    max_tokens: PositiveInt = 400
+    """Tokens of context at most."""
+
+    record: bool = True
+    """Whether what users say is recorded as behaviour once the model has answered."""
+
+    tenants: dict[str, str] | None = None
+    """Tenant by a key's alias, its team's alias or its team's id. Absent: a key that names no tenant in its metadata
+    belongs to `tenant`. Given, if only empty: such a key belongs to nobody, and its requests go through as they came."""

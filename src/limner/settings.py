@@ -34,9 +34,11 @@ from .sections import (
     DraftingSettings,
     GroupSettings,
     PairingSettings,
+    ProxySettings,
     RecommendSettings,
     RewardWeights,
     Section,
+    ServeSettings,
 )
 
 DEFAULT_MODEL = "limner/smollm2-135m"
@@ -115,6 +117,12 @@ class Settings(BaseSettings):
 
     recommend: RecommendSettings = RecommendSettings()
     """How the next items are recommended."""
+
+    serve: ServeSettings = ServeSettings()
+    """How `limner serve` answers over HTTP."""
+
+    proxy: ProxySettings = ProxySettings()
+    """How the hook inside a LiteLLM proxy works."""
 
     @classmethod
     def settings_customise_sources(

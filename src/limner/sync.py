@@ -1,40 +1,34 @@
 """The synchronous twin: the same verbs for code without an event loop."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
-
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from typing import TYPE_CHECKING, Any
 
 from .cards import CardOutcome
 from .communities import Community, Group, RefreshReport
-from .face import Limner
+from .contexts import Context, Heard
 from .group_verbs import RefreshProgress
 from .models import Profile, Rollout
 from .opened import Progress
 from .outcome import Outcome
 from .pairings import Pair, Ranking, RankMode
+from .privacy_twins import PrivacyTwins
 from .recommendations import Filters, RecommendationOutcome, Recommendations
 from .records import Interaction, Item
-from .settings import Settings
 
 if TYPE_CHECKING:
     from .agents.cards.card_estimate import CardEstimate
     from .agents.estimate import Estimate
     from .agents.ranking.rank_estimate import RankEstimate
     from .tools.budget import Budget
-    from .tools.chat import ChatModel
-    from .tools.clock import Clock
-    from .tools.import_report import ImportReport
+    from .tools.import_report import ImportProgress, ImportReport
     from .tools.store import Counts, Recorded
 
-T = TypeVar("T")
 Events = Iterable[Interaction | Mapping[str, Any]]
 
 
-class LimnerSync:
+class LimnerSync(PrivacyTwins):
     """`Limner` for plain code; an event loop runs in a thread while it is open.
 
         with LimnerSync() as limner:
@@ -42,43 +36,6 @@ class LimnerSync:
 
     Arguments, results and errors are those of `Limner`; streams are plain iterators.
     """
-
-    def __init__(
-        self,
-        settings: Settings | None = None,
-        *,
-        chat: "ChatModel | None" = None,
-        clock: "Clock | None" = None,
-        rebuild_index: bool = False,
-    ) -> None:
-        self._limner = Limner(settings, chat=chat, clock=clock, rebuild_index=rebuild_index)
-        self._starting: AbstractContextManager[BlockingPortal] | None = None
-        self._running: BlockingPortal | None = None
-
-    @property
-    def settings(self) -> Settings:
-        """Everything that was configured."""
-        return self._limner.settings
-
-    def __enter__(self) -> Self:
-        """Open store, index and models."""
-        self._starting = start_blocking_portal()
-        self._running = self._starting.__enter__()
-        try:
-            self._running.call(self._limner.__aenter__)
-        except BaseException as error:
-            self._starting.__exit__(type(error), error, error.__traceback__)
-            raise
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        """Finish what is being written and close everything."""
-        assert self._starting is not None, "opened by `with`"
-        try:
-            self._portal.call(self._limner.__aexit__, None, None, None)
-        finally:
-            self._running = None
-            self._starting.__exit__(None, None, None)
 
     def record(self, user_id: str, events: Events) -> "Recorded":
         """See `Limner.record`."""
@@ -99,11 +56,23 @@ class LimnerSync:
         form: str | None = None,
         mapping: Mapping[str, str] | None = None,
         kind: str = "purchase",
+        user: str | None = None,
         strict: bool = False,
+        rejects: Path | None = None,
+        progress: "Callable[[ImportProgress], None] | None" = None,
     ) -> "ImportReport":
         """See `Limner.import_file`."""
         return self._call(
-            lambda: self._limner.import_file(path, form=form, mapping=mapping, kind=kind, strict=strict)
+            lambda: self._limner.import_file(
+                path,
+                form=form,
+                mapping=mapping,
+                kind=kind,
+                user=user,
+                strict=strict,
+                rejects=rejects,
+                progress=progress,
+            )
         )
 
     def profile(
@@ -337,33 +306,49 @@ class LimnerSync:
             )
         )
 
+    def context(
+        self,
+        user_id: str,
+        query: str | None = None,
+        *,
+        max_tokens: int = 400,
+        as_of: datetime | None = None,
+        model: str | None = None,
+    ) -> Context:
+        """See `Limner.context`."""
+        return self._call(
+            lambda: self._limner.context(user_id, query, max_tokens=max_tokens, as_of=as_of, model=model)
+        )
+
+    def personalise(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        user: str,
+        max_tokens: int = 400,
+        model: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """See `Limner.personalise`."""
+        return self._call(
+            lambda: self._limner.personalise(messages, user=user, max_tokens=max_tokens, model=model)
+        )
+
+    def listen(
+        self,
+        user_id: str,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        conversation_id: str | None = None,
+        at: datetime | None = None,
+        budget: "Budget | int | None" = None,
+    ) -> Heard:
+        """See `Limner.listen`."""
+        return self._call(
+            lambda: self._limner.listen(
+                user_id, messages, conversation_id=conversation_id, at=at, budget=budget
+            )
+        )
+
     def new_budget(self) -> "Budget":
         """See `Limner.new_budget`."""
         return self._limner.new_budget()
-
-    def _call(self, make: Callable[[], Awaitable[T]]) -> T:
-        async def call() -> T:
-            return await make()
-
-        return self._portal.call(call)
-
-    def _iterate(self, stream: AsyncIterator[T]) -> Iterator[T]:
-        """Pull an asynchronous generator from this thread, and close it if the caller stops early."""
-
-        async def step() -> list[T]:
-            async for entry in stream:
-                return [entry]
-            return []
-
-        try:
-            while found := self._portal.call(step):
-                yield found[0]
-        finally:
-            closing: Any = stream
-            self._portal.call(closing.aclose)
-
-    @property
-    def _portal(self) -> BlockingPortal:
-        if self._running is None:
-            raise RuntimeError("LimnerSync is not open; use `with LimnerSync() as limner:`")
-        return self._running

@@ -256,6 +256,29 @@ async def test_a_forgotten_user_leaves_no_facet_and_others_stay(open_: Opener) -
     assert {hit.user_id for hit in hits} == {"u2"}
 
 
+async def test_forgotten_items_and_portraits_are_not_found_and_the_rest_is_after_rewriting(
+    open_: Opener,
+) -> None:
+    embedder = HashingEmbedder()
+    catalogue, theirs = await open_(embedder, "a"), await open_(embedder, "b")
+    query = await embed(embedder, "green tea")
+    for each in (catalogue, theirs):
+        await each.upsert(SHELF)
+        await each.publish_facets("u1", [facet("green tea")], query)
+
+    assert await catalogue.forget_items(["tea", "never there"]) == 1
+    assert await catalogue.forget_items([]) == 0
+    assert await catalogue.forget_portraits() == 1
+    await catalogue.scrub()
+
+    assert await catalogue.item_ids() == ["pot", "saw"]
+    assert [hit.id for hit in (await catalogue.search(query, 3))[0]] == ["pot", "saw"]
+    assert await catalogue.similar_facets(query, 3, exclude_user="u9") == [[]]
+    assert await catalogue.upsert(SHELF) == 1
+    assert await theirs.item_ids() == ["pot", "saw", "tea"]
+    assert len((await theirs.similar_facets(query, 3, exclude_user="u9"))[0]) == 1
+
+
 async def test_tenants_do_not_see_each_other(open_: Opener) -> None:
     embedder = HashingEmbedder()
     ours, theirs = await open_(embedder, "a"), await open_(embedder, "a-items")

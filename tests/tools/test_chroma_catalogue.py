@@ -4,14 +4,17 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from limner.errors import EncoderChangedError, SettingsError, StoreError
 from limner.models import Facet
 from limner.records import Item
+from limner.tools.chroma import chroma_scrub
 from limner.tools.chroma.chroma_catalogue import ChromaCatalogue, open_catalogue
 from limner.tools.chroma.chroma_connection import ChromaConnection, connect
 from limner.tools.chroma.chroma_shelf import PAGE, ChromaShelf, Encoder
@@ -279,3 +282,70 @@ async def test_a_collection_of_several_pages_is_read_whole(tmp_path: Path) -> No
         assert shelf.ids() == ids
         assert shelf.vectors(ids) == pytest.approx(vectors, abs=1e-6)
     connection.close()
+
+
+@pytest.mark.parametrize("killed_at", ["_copy", "delete", "rename"])
+async def test_rewriting_goes_on_after_a_kill_and_loses_nothing(
+    tmp_path: Path, killed_at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = HashingEmbedder()
+    items = [Item(item_id=f"i{number}", title=f"thing {number}") for number in range(5)]
+
+    def killed(*_args: object, **_named: object) -> None:
+        raise KeyboardInterrupt
+
+    async with closing_catalogue(tmp_path, embedder) as catalogue:
+        await catalogue.upsert(items)
+        await catalogue.forget_items(["i3"])
+        with monkeypatch.context() as patched:
+            if killed_at == "_copy":
+                patched.setattr(chroma_scrub, "_copy", killed)
+            elif killed_at == "delete":
+                patched.setattr("chromadb.api.client.Client.delete_collection", killed)
+            else:
+                _fail_second_change(patched)
+            with pytest.raises(KeyboardInterrupt):
+                await catalogue.scrub()
+
+    async with closing_catalogue(tmp_path, embedder) as catalogue:
+        await catalogue.scrub()
+        assert await catalogue.item_ids() == ["i0", "i1", "i2", "i4"]
+
+
+def _fail_second_change(patched: pytest.MonkeyPatch) -> None:
+    """Let a copy be marked as whole, and fail where it takes the name."""
+    from chromadb.api.models.Collection import Collection
+
+    change = Collection.modify
+
+    def modify(self: Any, *, name: str | None = None, **named: Any) -> None:
+        if name is not None:
+            raise KeyboardInterrupt
+        change(self, **named)
+
+    patched.setattr(Collection, "modify", modify)
+
+
+async def test_empty_slots_of_an_index_hold_nothing(tmp_path: Path) -> None:
+    embedder = HashingEmbedder()
+    async with closing_catalogue(tmp_path, embedder) as catalogue:
+        await catalogue.upsert([Item(item_id="i", title="thing")])
+    [data] = (tmp_path / "chroma").glob("*/data_level0.bin")
+    data.write_bytes(b"words of somebody".ljust(data.stat().st_size, b"!"))
+
+    chroma_scrub.blank_unused_slots(tmp_path / "chroma")
+
+    assert set(data.read_bytes()) == {
+        0
+    }  # a new index of fewer than 1000 vectors has none of them in this file
+    async with closing_catalogue(tmp_path, embedder) as catalogue:
+        assert (await catalogue.search(await embedder.embed(["thing"]), 1))[0][0].id == "i"
+
+
+@asynccontextmanager
+async def closing_catalogue(folder: Path, embedder: HashingEmbedder) -> AsyncIterator[ChromaCatalogue]:
+    catalogue = await open_catalogue(folder=folder, chroma_url=None, tenant="t", embedder=embedder)
+    try:
+        yield catalogue
+    finally:
+        await catalogue.aclose()

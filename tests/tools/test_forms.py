@@ -74,7 +74,7 @@ def test_unknown_columns_are_listed_with_the_forms_and_the_way_out() -> None:
 
     assert str(caught.value) == (
         "a.csv: has columns 'uid', 'sku' and fits no form "
-        "(interactions, sequences, items, movielens, amazon2023); name them with `--map column=field` "
+        "(interactions, sequences, items, movielens, amazon2023, messages, chatgpt); name them with `--map column=field` "
         "(for example `--map uid=user_id --map sku=item_id`) or choose the form with `--form`"
     )
 

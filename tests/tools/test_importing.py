@@ -389,7 +389,7 @@ async def test_a_folder_is_imported_items_first(tmp_path: Path, store: SqlStore)
     ]
     assert {Path(name).name: reason.split(";")[0] for name, reason in report.skipped.items()} == {
         "links.csv": "has columns 'movieId', 'imdbId', 'tmdbId' and fits no form "
-        "(interactions, sequences, items, movielens, amazon2023)",
+        "(interactions, sequences, items, movielens, amazon2023, messages, chatgpt)",
         "README.txt": "has no rows",
     }
     assert report.files[2].rejects_file == str(rejects_path(rejects, folder / "tags.csv"))

@@ -135,6 +135,12 @@ INPUTS: dict[str, dict[str, Any]] = {
         "instruction": True,
     },
     "extract_cues": {"events": EVENTS, "language": "en", "subject": "a person's own entries show"},
+    "judge_cue": {
+        "context": "- An atlas (maps); liked",
+        "options": [Option("A", "Yes."), Option("B", "No.")],
+        "question": "Likes: maps",
+    },
+    "hear_turns": {"language": "en", "turns": [Event("t1", "I love maps."), Event("t2", "I can't swim.")]},
     "judge_pair": {
         "user_profile": "Enjoys maps.",
         "item_profile": "Suits people who like the sea.",

@@ -254,7 +254,6 @@ def test_a_missing_path_a_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
         ("a.csv", b"u\0,text\nu,t\n", "has a header line that is not UTF-8 text"),
         ("a.csv", b"u,t,u\n1,2,3\n", "names a column twice: u"),
         ("a.csv", b'"u,t\n1,2\n', "has no readable header line: unexpected end of data"),
-        ("a.json", b'[{"u": 1}]', "is one JSON array; write one JSON object a line (JSONL)"),
         ("a.parquet", b'{"u": 1}', "has the name of a Parquet file and not its content"),
     ],
 )

@@ -272,6 +272,18 @@ async def test_rollouts_are_streamed_in_the_order_of_writing_and_never_twice(sto
     assert pages[0][0] == rollout("z")
 
 
+async def test_the_log_of_one_user_is_read_with_or_without_pairs(store: Store) -> None:
+    other = rollout("o").model_copy(update={"user_id": "somebody else"})
+    await store.publish(Published(profile("f1"), (rollout("z"), rollout("a"))))
+    await store.put_pair(pair("i"), [rollout("m", item="i")])
+    await store.log([other])
+
+    assert [one.rollout_id for one in await store.user_rollouts("u")] == ["z", "a", "m"]
+    assert [one.rollout_id for one in await store.user_rollouts("u", pairs=False)] == ["z", "a"]
+    assert await store.user_rollouts("somebody else") == [other]
+    assert await store.user_rollouts("nobody") == []
+
+
 async def test_cards_are_found_by_fingerprint_and_keep_their_words(store: Store) -> None:
     own, shared = card("f1"), card("f1", item="h").model_copy(update={"shared_with": "i"})
     await store.put_cards([own, shared, card("f2")])

@@ -18,6 +18,7 @@ from ...records import Item, content_hash
 from ..catalogue import FacetHit, Hit
 from ..embedder import Embedder, FloatArray
 from .chroma_connection import ChromaConnection, connect
+from .chroma_scrub import scrub_folder
 from .chroma_shelf import ChromaShelf, Encoder
 
 EXACT_LIMIT = 100_000
@@ -54,7 +55,7 @@ class ChromaCatalogue:
     Any number of tasks may use it at once. Each collection has one thread of its own, so calls never block the
     event loop and never meet. Facets published while another write is under way, or soon after it, are written
     together.
-    `forget_user` and `reset` also work on vectors of another encoder.
+    `forget_user`, `forget_items`, `scrub` and `reset` also work on vectors of another encoder.
     """
 
     def __init__(
@@ -153,6 +154,22 @@ class ChromaCatalogue:
     async def forget_user(self, user_id: str) -> int:
         """Delete a user's vectors, whoever encoded them; return how many there were."""
         return await self._on_facets(lambda: self._facets.delete_group(user_id))
+
+    async def forget_portraits(self) -> int:
+        """Delete every user's vectors, whoever encoded them; return how many there were."""
+        return await self._on_facets(self._facets.forget_all)
+
+    async def forget_items(self, item_ids: Collection[str]) -> int:
+        """Delete items' vectors, whoever encoded them; return how many there were."""
+        return await self._on_items(lambda: self._items.forget(item_ids))
+
+    async def scrub(self) -> None:
+        """Rewrite the collections that something was forgotten of, then Chroma's own files; not those of a server."""
+        if self._connection.remote:
+            return
+        await self._on_items(self._items.rewrite)
+        await self._on_facets(self._facets.rewrite)
+        await self._on_facets(lambda: scrub_folder(self._connection))
 
     async def reset(self) -> None:
         """Drop every vector of this tenant, so that the index can be filled by another encoder."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from ...errors import SettingsError, StoreError
+from .chroma_scrub import blank_unused_slots
 
 if TYPE_CHECKING:
     import httpx
@@ -100,6 +101,8 @@ class _Folders:
         with self._guard:
             try:
                 client.close()
+                if self._held[folder][1] == 1 and folder.is_dir():
+                    blank_unused_slots(folder)
             finally:
                 self._release(folder)
 

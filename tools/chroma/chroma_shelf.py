@@ -19,6 +19,7 @@ from ..catalogue import Hit
 from ..embedder import FloatArray
 from ..vector_table import LabelledTable, Row, VectorTable
 from .chroma_connection import ChromaConnection, chroma_errors
+from .chroma_scrub import FORGOTTEN, rewrite_collection
 
 if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection as ChromaCollection
@@ -50,7 +51,7 @@ class _Page(NamedTuple):
 class ChromaShelf:
     """Vectors with a row of strings each, by id, under one encoder.
 
-    Every method but `delete_group` and `reset` raises `EncoderChangedError` if the collection holds vectors
+    Every method but `delete_group`, `forget`, `rewrite` and `reset` raises `EncoderChangedError` if the collection holds vectors
     of another encoder, and every method raises `StoreError` if Chroma cannot be used.
     """
 
@@ -204,7 +205,32 @@ class ChromaShelf:
         self._mark()
 
     def delete_group(self, value: str) -> int:
-        """Remove every entry with `value` in the field to group by, whoever encoded it; return how many."""
+        """Forget every entry with `value` in the field to group by, whoever encoded it; return how many."""
+        return self._forget(lambda collection: self._matching(collection, [value]))
+
+    def forget(self, ids: Collection[str]) -> int:
+        """Forget entries, whoever encoded them; return how many there were."""
+        wanted = sorted(ids)
+        return self._forget(
+            lambda collection: [
+                key
+                for at in range(0, len(wanted), PAGE)
+                for key in collection.get(ids=wanted[at : at + PAGE], include=[])["ids"]
+            ]
+        )
+
+    def forget_all(self) -> int:
+        """Forget every entry, whoever encoded it; return how many there were."""
+        return self._forget(lambda collection: collection.get(include=[])["ids"])
+
+    def rewrite(self) -> None:
+        """Write the collection anew if something of it was forgotten: Chroma leaves deleted vectors in its files."""
+        with chroma_errors(self._connection.place):
+            if rewrite_collection(self._connection.client, self._name):
+                self._collection, self._copy, self._ids, self._seen = None, None, None, None
+                self._mark_locally(uuid4().hex)
+
+    def _forget(self, find: Callable[["ChromaCollection"], list[str]]) -> int:
         from chromadb.errors import NotFoundError
 
         with chroma_errors(self._connection.place):
@@ -212,17 +238,20 @@ class ChromaShelf:
                 collection = self._connection.client.get_collection(self._name, embedding_function=None)
             except NotFoundError:
                 return 0
-            ids = self._matching(collection, [value])
+            ids = find(collection)
             if not ids:
                 return 0
-            collection.delete(ids=ids)
-            metadata = dict(collection.metadata or {})
+            metadata = {**(collection.metadata or {}), FORGOTTEN: 1}
+            collection.modify(metadata=metadata)  # before the rest, so that a kill in between leaves a trace
+            for start in range(0, len(ids), PAGE):
+                collection.delete(ids=ids[start : start + PAGE])
             mark, revision = self._local_mark(), uuid4().hex
             seen = (str(collection.id), mark if mark is not None else str(metadata.get("revision")))
             if not self._mark_locally(revision):
                 collection.modify(metadata={**metadata, "revision": revision})
         if seen == self._seen:
             self._seen = (str(collection.id), revision)
+            self._ids = None
             if self._copy is not None:
                 self._copy.drop(ids)
         return len(ids)

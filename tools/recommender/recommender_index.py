@@ -71,6 +71,9 @@ class IndexFacts(Record):
     fitting: str = ""
     """Hash of the settings that the weights were fitted by."""
 
+    forgets: int = 0
+    """How many forgets the tenant had had; after another one it is built anew."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RecommenderIndex:

@@ -8,8 +8,20 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, Integer, Select, Table, Text, bindparam, func, select
 
 from ...records import Item
+from ..behalf import Behalf
 from ..store import Counts
-from .sql_tables import completions, cues, interactions, items, profiles, rollouts, users, vectors
+from .sql_tables import (
+    completions,
+    cues,
+    interactions,
+    items,
+    profiles,
+    rollouts,
+    users,
+    vector_owners,
+    vectors,
+)
+from .sql_tombstones import is_stale
 from .sql_upserts import Insert, chunks
 
 _tenant = bindparam("tenant", type_=Text)
@@ -35,6 +47,7 @@ _VECTORS = select(vectors.c.key, vectors.c.vector).where(
 _REPLACE_ITEMS = Insert(items, "replace", "data")
 _REPLACE_COMPLETIONS = Insert(completions, "replace", "answer")
 _KEEP_VECTORS = Insert(vectors)
+_KEEP_OWNERS = Insert(vector_owners)
 
 
 def _count(table: Table) -> Select[int]:
@@ -103,8 +116,18 @@ def cached_vectors(
     }
 
 
-def cache_vectors(connection: Connection, tenant: str, encoder: str, entries: Mapping[str, bytes]) -> None:
-    """Keep vectors."""
+def cache_vectors(
+    connection: Connection, tenant: str, encoder: str, entries: Mapping[str, bytes], work: Behalf
+) -> None:
+    """Keep vectors and on whose behalf they were made; none of work that began before a forget of whom it is about."""
+    if is_stale(connection, tenant, work):
+        return
+    owners = [
+        {"tenant": tenant, "key": key, "subject": subject}
+        for key in sorted(entries)
+        for subject in sorted(work.subjects)
+    ]
+    _KEEP_OWNERS.run(connection, owners)
     rows = [
         {"tenant": tenant, "encoder": encoder, "key": key, "vector": vector}
         for key, vector in sorted(entries.items())

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from sqlalchemy import BigInteger, Connection, Text, bindparam, func, select
 
 from ...cards import ItemCard
-from .sql_tables import cards, micros, moment_at
+from .sql_tables import cards, interactions, micros, moment_at
+from .sql_tombstones import count as count_forgets
 from .sql_upserts import Insert, chunks
 
 _NEVER = -(2**62)
@@ -40,11 +41,19 @@ _placed = (
     .subquery()
 )
 _NEWEST = select(_placed.c.item_id, _placed.c.as_of, _placed.c.data).where(_placed.c.place == 1)
+_THERE = select(interactions.c.event_id).where(
+    interactions.c.tenant == _tenant, interactions.c.event_id.in_(_keys)
+)
 _LOWER = Insert(cards, "lower", "as_of")
 
 
 def put_cards(connection: Connection, tenant: str, written: Sequence[ItemCard]) -> None:
-    """Keep cards; one that is there keeps its words and the earlier moment."""
+    """Keep cards; one that is there keeps its words and the earlier moment.
+
+    A card whose writer was shown a review that was forgotten since is not kept.
+    """
+    if count_forgets(connection, tenant):
+        written = _still_shown(connection, tenant, written)
     rows = [
         {
             "tenant": tenant,
@@ -82,3 +91,14 @@ def newest_cards(
 
 def _read(data: str, as_of: int) -> ItemCard:
     return ItemCard.model_validate_json(data).model_copy(update={"as_of": moment_at(as_of)})
+
+
+def _still_shown(connection: Connection, tenant: str, written: Sequence[ItemCard]) -> list[ItemCard]:
+    """Return the cards of which every review is still there."""
+    shown = sorted({event_id for card in written for event_id in card.read})
+    there = {
+        event_id
+        for part in chunks(shown)
+        for event_id in connection.execute(_THERE, {"tenant": tenant, "keys": part}).scalars()
+    }
+    return [card for card in written if there.issuperset(card.read)]

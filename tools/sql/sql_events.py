@@ -21,12 +21,15 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    tuple_,
     update,
 )
 
 from ...records import Interaction
 from ..store import ItemStatistics, RatingScale, Recorded
 from .sql_tables import interactions, micros, moment_at, tenants, users
+from .sql_tombstones import Row as Named
+from .sql_tombstones import forgotten_events
 from .sql_upserts import Insert, chunks
 
 NO_LIMIT = 2**31 - 1
@@ -54,6 +57,17 @@ _columns = (
 _HISTORY = (
     select(*_columns)
     .where(*_before, _of_user)
+    .order_by(*_latest_first)
+    .limit(bindparam("last", type_=Integer))
+)
+_HISTORY_PAGE = (
+    select(*_columns)
+    .where(
+        _event.tenant == _tenant,
+        _of_user,
+        tuple_(_event.at, _event.event_id)
+        < tuple_(bindparam("at", type_=BigInteger), bindparam("event_id", type_=Text)),
+    )
     .order_by(*_latest_first)
     .limit(bindparam("last", type_=Integer))
 )
@@ -182,15 +196,18 @@ def state(connection: Connection, tenant: str) -> State:
 
 
 def record(connection: Connection, tenant: str, events: Sequence[Interaction]) -> Recorded:
-    """Insert what is new."""
+    """Insert what is new and was not forgotten."""
     rows = _rows(tenant, events)
+    named = [Named(row["event_id"], row["user_id"], row["item_id"], row["at"]) for row in rows]
+    gone = forgotten_events(connection, tenant, named)
+    rows = [row for row in rows if row["event_id"] not in gone] if gone else rows
     added = _KEEP_EVENTS.run(connection, rows)
     if added:
         _see_users(connection, tenant, rows, all_new=added == len(rows))
         latest = max(row["at"] for row in rows)
         _KEEP_TENANT.run(connection, [{"tenant": tenant, "generation": 0, "newest": latest}])
         connection.execute(_ADVANCE, {"mine": tenant, "latest": latest})
-    return Recorded(added=added, repeated=len(rows) - added)
+    return Recorded(added=added, repeated=len(rows) - added, forgotten=len(named) - len(rows))
 
 
 def _rows(tenant: str, events: Sequence[Interaction]) -> list[dict[str, Any]]:
@@ -245,6 +262,15 @@ def history(
     limit = NO_LIMIT if last is None else last
     values = {"tenant": tenant, "as_of": micros(as_of), "user_id": user_id, "last": limit}
     return _oldest_first(connection.execute(_HISTORY, values).all())
+
+
+def history_page(
+    connection: Connection, tenant: str, user_id: str, before: tuple[datetime, str], limit: int
+) -> list[Interaction]:
+    """Return a user's last interactions before a moment and an event id, newest first."""
+    at, event_id = before
+    values = {"tenant": tenant, "user_id": user_id, "at": micros(at), "event_id": event_id, "last": limit}
+    return _oldest_first(connection.execute(_HISTORY_PAGE, values).all())[::-1]
 
 
 def had_items(connection: Connection, tenant: str, user_id: str, as_of: datetime) -> list[str]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -56,7 +57,7 @@ class LocalEngine:
     """
 
     def __init__(self, file: Path, *, durable: bool = True) -> None:
-        self.url = f"sqlite:///{file}"
+        self.url, self._file = f"sqlite:///{file}", file
         self._writing = _engine(self.url, immediate=True, durable=durable)
         self._reading = _engine(self.url, immediate=False, durable=durable)
         self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
@@ -90,6 +91,11 @@ class LocalEngine:
         except SQLAlchemyError as error:
             raise StoreError(self.url, reason_of(error)) from error
 
+    async def scrub(self) -> None:
+        """Write the file anew without what was deleted, and empty its log."""
+        self._check_open()
+        await asyncio.to_thread(self._scrub)
+
     async def aclose(self) -> None:
         """Finish the writes that wait, then close the file."""
         if self._closed:
@@ -107,6 +113,23 @@ class LocalEngine:
                 prepare(connection)
         except SQLAlchemyError as error:
             raise StoreError(self.url, f"{reason_of(error)}; check the file and its folder") from error
+
+    def _scrub(self) -> None:
+        """Vacuum on a connection of its own: neither that nor emptying the log works inside a transaction."""
+        reason = ""
+        try:
+            with closing(
+                sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
+            ) as connection:
+                connection.execute("VACUUM")
+                [(busy, _, _)] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                reason = "another process reads it all the time" if busy else ""
+        except sqlite3.Error as error:
+            reason = str(error)
+        if reason:
+            raise StoreError(
+                self.url, f"deleted bytes are still in the file: {reason}; run `limner forget --resume`"
+            )
 
     def _query(self, query: Callable[[Connection], T]) -> T:
         connection: Connection | None = getattr(self._mine, "connection", None)

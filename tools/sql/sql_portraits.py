@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, func, s
 
 from ...models import Cue, Profile, Rollout
 from ...pairings import Pair
-from .sql_tables import cued_events, cues, micros, pairs, profiles, rollouts
+from .sql_tables import cued_events, cues, micros, pairs, profiles, rollouts, version_marks
 from .sql_upserts import Insert
 
 _tenant = bindparam("tenant", type_=Text)
@@ -40,6 +40,7 @@ _NEWEST = (
 )
 _NEWEST_BY = _NEWEST.where(profiles.c.as_of <= bindparam("as_of", type_=BigInteger))
 _last = select(func.coalesce(func.max(profiles.c.version), 0).label("last")).where(*_of_user).subquery()
+_MARK = select(version_marks.c.version).where(version_marks.c.tenant == _tenant, version_marks.c.user_id == _user)
 _parent = _NEWEST_BY.subquery()
 # One query sees one moment: between two of them another writer could add a version.
 _ONE_PUBLISHER = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
@@ -77,6 +78,12 @@ _ROLLOUTS = (
     .order_by(rollouts.c.seq)
     .limit(_limit)
 )
+_USER_ROLLOUTS = (
+    select(rollouts.c.data)
+    .where(rollouts.c.tenant == _tenant, rollouts.c.user_id == _user)
+    .order_by(rollouts.c.seq)
+)
+_PORTRAIT_ROLLOUTS = _USER_ROLLOUTS.where(rollouts.c.item_id.is_(None))
 _REPLACE_CUES = Insert(cues, "replace", "data")
 _KEEP_CUED = Insert(cued_events)
 _ADD_PROFILE = profiles.insert()
@@ -122,7 +129,9 @@ def publish(connection: Connection, tenant: str, profile: Profile, drafts: Seque
     before = connection.execute(_BEFORE, key).one()
     if before.fingerprint == profile.fingerprint:
         return Profile.model_validate_json(before.data)
-    published = profile.model_copy(update={"version": before.last + 1, "parent_version": before.version})
+    marked = connection.execute(_MARK, key).scalar_one_or_none() or 0  # versions that were forgotten
+    version = max(before.last, marked) + 1
+    published = profile.model_copy(update={"version": version, "parent_version": before.version})
     connection.execute(
         _ADD_PROFILE,
         {
@@ -200,3 +209,10 @@ def rollout_page(connection: Connection, tenant: str, after: int, limit: int) ->
     """Return the next part of the log and the place where it ends."""
     rows = connection.execute(_ROLLOUTS, {"tenant": tenant, "after": after, "limit": limit}).all()
     return (rows[-1].seq if rows else after), [Rollout.model_validate_json(row.data) for row in rows]
+
+
+def user_rollouts(connection: Connection, tenant: str, user_id: str, pairs: bool) -> list[Rollout]:
+    """Return one user's part of the log, with or without the drafts of pairs."""
+    query = _USER_ROLLOUTS if pairs else _PORTRAIT_ROLLOUTS
+    rows = connection.execute(query, {"tenant": tenant, "user_id": user_id}).scalars()
+    return [Rollout.model_validate_json(data) for data in rows]

@@ -16,6 +16,9 @@ ATTEMPTS = 10
 """Runs of a change that meets other writers at the same rows."""
 
 CONNECT_SECONDS = 10
+_TABLES = text(
+    "SELECT quote_ident(relname) FROM pg_stat_user_tables WHERE schemaname = current_schema() ORDER BY relname"
+)
 MIGRATION_LOCK = 0x4C494D4E
 """Advisory lock held while tables are made; any number that nobody else uses."""
 
@@ -72,6 +75,15 @@ class ServerEngine:
             except SQLAlchemyError as error:
                 raise StoreError(self.url, reason_of(error)) from error
         raise AssertionError("the last attempt returns or raises")
+
+    async def scrub(self) -> None:
+        """Write every table anew without what was deleted; each is locked for as long as that takes."""
+        try:
+            async with self._reading.connect() as connection:
+                for (table,) in (await connection.execute(_TABLES)).all():
+                    await connection.execute(text(f"VACUUM (FULL) {table}"))
+        except SQLAlchemyError as error:
+            raise StoreError(self.url, f"{reason_of(error)}; run `limner forget --resume`") from error
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -16,9 +16,13 @@ from ...errors import StoreError
 from ...models import Cue, Profile, Rollout
 from ...pairings import Pair
 from ...records import Interaction, Item
+from ..behalf import behalf
 from ..grouping.stored_groups import Choice, Grouping, MarkedUser, Placed
+from ..memories import Memories
 from ..store import Counts, ItemStatistics, Published, RatingScale, Recorded, Subject
 from . import sql_caches, sql_cards, sql_events, sql_groups, sql_portraits
+from .sql_engine import Engine
+from .sql_forgetting import SqlForgetting
 from .sql_local import LocalEngine
 from .sql_migrate import upgrade
 from .sql_server import ServerEngine
@@ -28,29 +32,6 @@ T = TypeVar("T")
 FILE_NAME = "limner.db"
 REMEMBERED = 16
 """Answers about all interactions that are kept in memory."""
-
-
-class Engine(Protocol):
-    """Where functions of a connection run."""
-
-    url: str
-    """Where the data is, fit to be shown."""
-
-    async def open(self, prepare: Callable[[Connection], None]) -> None:
-        """Connect and run `prepare` alone."""
-        ...
-
-    async def read(self, query: Callable[[Connection], T]) -> T:
-        """Run a query."""
-        ...
-
-    async def write(self, change: Callable[[Connection], T]) -> T:
-        """Run a change and return when it is durable."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close connections."""
-        ...
 
 
 async def open_store(*, folder: Path, database_url: str | None, tenant: str) -> "SqlStore":
@@ -78,7 +59,7 @@ def _local(folder: Path) -> LocalEngine:
     return LocalEngine(folder / FILE_NAME)
 
 
-class SqlStore:
+class SqlStore(SqlForgetting):
     """A `Store` on SQL."""
 
     def __init__(self, engine: Engine, tenant: str) -> None:
@@ -87,6 +68,20 @@ class SqlStore:
         self._engine = engine
         self._answers: OrderedDict[tuple[object, ...], object] = OrderedDict()
         self._asking = asyncio.Lock()
+
+    @property
+    def engine(self) -> Engine:
+        """The connections, for tables beside those of `Store`."""
+        return self._engine
+
+    def for_tenant(self, tenant: str) -> "SqlStore":
+        """Return a tenant's store on the same connections; closing one of them closes all."""
+        return SqlStore(self._engine, tenant)
+
+    @property
+    def memories(self) -> Memories:
+        """What assistants put away."""
+        return Memories(self._engine, self.tenant)
 
     async def record(self, interactions: Sequence[Interaction]) -> Recorded:
         """Keep interactions; an event id that is already there is left as it is."""
@@ -102,14 +97,14 @@ class SqlStore:
         """Return the items that exist, by id."""
         return await self._engine.read(lambda db: sql_caches.items_of(db, self.tenant, item_ids))
 
-    async def all_items(self, batch: int = 1000) -> AsyncIterator[list[Item]]:
-        """Stream every item, in id order."""
-        after = ""
+    async def all_items(self, batch: int = 1000, *, after: str | None = None) -> AsyncIterator[list[Item]]:
+        """Stream every item, in id order, starting behind `after`."""
+        last = after or ""
         while page := await self._engine.read(
-            partial(sql_caches.item_page, tenant=self.tenant, after=after, limit=batch)
+            partial(sql_caches.item_page, tenant=self.tenant, after=last, limit=batch)
         ):
             yield page
-            after = page[-1].item_id
+            last = page[-1].item_id
 
     async def users(self, *, after: str | None = None, batch: int = 1000) -> AsyncIterator[list[str]]:
         """Stream user ids that have interactions, in id order, starting behind `after`."""
@@ -127,6 +122,14 @@ class SqlStore:
     async def history(self, user_id: str, *, as_of: datetime, last: int | None = None) -> list[Interaction]:
         """Return a user's interactions before `as_of`, oldest first; only the `last` ones if given."""
         return await self._engine.read(lambda db: sql_events.history(db, self.tenant, user_id, as_of, last))
+
+    async def history_page(
+        self, user_id: str, *, before: tuple[datetime, str], limit: int
+    ) -> list[Interaction]:
+        """Return the `limit` interactions of a user before a moment and an event id, newest first."""
+        return await self._engine.read(
+            lambda db: sql_events.history_page(db, self.tenant, user_id, before, limit)
+        )
 
     async def had_items(self, user_id: str, *, as_of: datetime) -> list[str]:
         """Return the items that a user's interactions before `as_of` name, each once, by id."""
@@ -187,7 +190,7 @@ class SqlStore:
 
     async def add_cues(self, subject: Subject, cues: Sequence[Cue], events: Sequence[str]) -> None:
         """Keep cues and mark `events` as cued for `subject`, in one transaction. Equal cue ids replace."""
-        await self._engine.write(lambda db: sql_portraits.add_cues(db, self.tenant, subject, cues, events))
+        await self._write(lambda db: sql_portraits.add_cues(db, self.tenant, subject, cues, events))
 
     async def cues(self, subject: Subject) -> list[Cue]:
         """Return a subject's cues, oldest first."""
@@ -199,7 +202,7 @@ class SqlStore:
 
     async def publish(self, published: Published) -> Profile:
         """Keep a profile and its rollouts in one transaction and return it with its version."""
-        return await self._engine.write(
+        return await self._write(
             lambda db: sql_portraits.publish(db, self.tenant, published.profile, published.rollouts)
         )
 
@@ -215,18 +218,18 @@ class SqlStore:
         """Return all versions in the order of their numbers, which is that of writing."""
         return await self._engine.read(lambda db: sql_portraits.profile_versions(db, self.tenant, user_id))
 
-    async def profiles(self, batch: int = 200) -> AsyncIterator[list[Profile]]:
-        """Stream the newest profile of every user, in user order."""
-        after = ""
+    async def profiles(self, batch: int = 200, *, after: str | None = None) -> AsyncIterator[list[Profile]]:
+        """Stream the newest profile of every user, in user order, starting behind `after`."""
+        last = after or ""
         while page := await self._engine.read(
-            partial(sql_portraits.profile_page, tenant=self.tenant, after=after, limit=batch)
+            partial(sql_portraits.profile_page, tenant=self.tenant, after=last, limit=batch)
         ):
             yield page
-            after = page[-1].user_id
+            last = page[-1].user_id
 
     async def put_pair(self, pair: Pair, rollouts: Sequence[Rollout]) -> None:
         """Keep a pair and its rollouts in one transaction."""
-        await self._engine.write(lambda db: sql_portraits.put_pair(db, self.tenant, pair, rollouts))
+        await self._write(lambda db: sql_portraits.put_pair(db, self.tenant, pair, rollouts))
 
     async def pair(self, user_id: str, item_id: str) -> Pair | None:
         """Return the newest pair."""
@@ -234,7 +237,7 @@ class SqlStore:
 
     async def put_cards(self, cards: Sequence[ItemCard]) -> None:
         """Keep cards in one transaction; one that is there keeps its words and the earlier `as_of`."""
-        await self._engine.write(lambda db: sql_cards.put_cards(db, self.tenant, cards))
+        await self._write(lambda db: sql_cards.put_cards(db, self.tenant, cards))
 
     async def cards(self, fingerprints: Sequence[str]) -> list[ItemCard]:
         """Return every card with one of these fingerprints, by fingerprint and item id."""
@@ -248,7 +251,7 @@ class SqlStore:
 
     async def log(self, rollouts: Sequence[Rollout]) -> None:
         """Append drafts to the log in one transaction; one that is already there stays."""
-        await self._engine.write(lambda db: sql_portraits.log(db, self.tenant, rollouts))
+        await self._write(lambda db: sql_portraits.log(db, self.tenant, rollouts))
 
     async def rollouts(self, batch: int = 500) -> AsyncIterator[list[Rollout]]:
         """Stream the log in the order of writing."""
@@ -260,6 +263,12 @@ class SqlStore:
             if not page:
                 return
             yield page
+
+    async def user_rollouts(self, user_id: str, *, pairs: bool = True) -> list[Rollout]:
+        """Return the drafts of one user's portraits, and of the pairs unless left out, in the order of writing."""
+        return await self._engine.read(
+            lambda db: sql_portraits.user_rollouts(db, self.tenant, user_id, pairs)
+        )
 
     async def cached_completions(self, keys: Sequence[str]) -> dict[str, str]:
         """Return cached answers (JSON) by key."""
@@ -274,8 +283,9 @@ class SqlStore:
         return await self._engine.read(lambda db: sql_caches.cached_vectors(db, self.tenant, encoder, keys))
 
     async def cache_vectors(self, encoder: str, entries: Mapping[str, bytes]) -> None:
-        """Keep vectors."""
-        await self._engine.write(lambda db: sql_caches.cache_vectors(db, self.tenant, encoder, entries))
+        """Keep vectors; `tools.behalf` says whose texts they stand for."""
+        work = behalf()
+        await self._engine.write(lambda db: sql_caches.cache_vectors(db, self.tenant, encoder, entries, work))
 
     async def count_choices(self, *, as_of: datetime) -> int:
         """Return how many interactions before `as_of` name an item."""
@@ -289,7 +299,7 @@ class SqlStore:
 
     async def put_groups(self, placed: Placed) -> None:
         """Keep what a refresh found, in one transaction; groups of the last eight refreshes stay."""
-        await self._engine.write(lambda db: sql_groups.put(db, self.tenant, placed))
+        await self._write(lambda db: sql_groups.put(db, self.tenant, placed))
 
     async def grouping(self, *, as_of: datetime) -> Grouping | None:
         """Return the groups of the newest refresh for a moment at or before `as_of`, by group id."""
@@ -303,14 +313,16 @@ class SqlStore:
         """Return where the refresh of the newest moment put a user, most first."""
         return await self._engine.read(lambda db: sql_groups.belongings(db, self.tenant, user_id))
 
-    async def group_members(self, group_id: str, batch: int = 1000) -> AsyncIterator[list[str]]:
+    async def group_members(
+        self, group_id: str, batch: int = 1000, *, after: str | None = None
+    ) -> AsyncIterator[list[str]]:
         """Stream the users whom the refresh of the newest moment put into a group most, in id order."""
-        after = ""
+        last = after or ""
         while page := await self._engine.read(
-            partial(sql_groups.members, tenant=self.tenant, group_id=group_id, after=after, limit=batch)
+            partial(sql_groups.members, tenant=self.tenant, group_id=group_id, after=last, limit=batch)
         ):
             yield page
-            after = page[-1]
+            last = page[-1]
 
     async def counts(self) -> Counts:
         """Return how much the store holds."""

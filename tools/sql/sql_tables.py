@@ -60,8 +60,11 @@ tenants = Table(
     _key("tenant"),
     Column("generation", BigInteger, nullable=False),
     Column("newest", BigInteger, nullable=False),
+    Column("salt", Text),
+    Column("forgets", BigInteger, nullable=False, server_default="0"),
 )
-"""One row a tenant: `generation` changes whenever interactions do, `newest` is the last moment recorded."""
+"""One row a tenant: `generation` changes whenever interactions do, `newest` is the last moment recorded, `salt` goes
+into every tombstone, `forgets` counts them."""
 
 interactions = Table(
     "interactions",
@@ -122,6 +125,7 @@ pairs = Table(
     _key("user_id"),
     _key("item_id"),
     Column("data", Text, nullable=False),
+    Index(None, "tenant", "item_id"),
 )
 
 cards = Table(
@@ -149,6 +153,7 @@ rollouts = Table(
     Column("data", Text, nullable=False),
     UniqueConstraint("tenant", "seq"),
     Index(None, "tenant", "user_id"),
+    Index(None, "tenant", "item_id"),
 )
 
 completions = Table(
@@ -213,3 +218,103 @@ group_members = Table(
     Index(None, "tenant", "group_id", "user_id"),
 )
 """Where the refresh of the newest moment put each user: `group_id` is the group a user belongs to most, `data` says how much."""
+
+keys = Table(
+    "keys",
+    metadata,
+    _key("tenant"),
+    _key("key_id"),
+    Column("role", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("digest", Name, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("revoked", BigInteger),
+    UniqueConstraint("key_id"),
+)
+"""Keys of the HTTP API; `digest` is a hash, the key itself is nowhere."""
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _key("tenant"),
+    _key("job_id"),
+    Column("state", Name, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("data", Text, nullable=False),
+    Index(None, "tenant", "created", "job_id"),
+    Index(None, "state"),
+)
+"""Background jobs; `revision` counts their changes, `beat` is when their process last said that it lives."""
+
+memories = Table(
+    "memories",
+    metadata,
+    _key("tenant"),
+    _key("namespace"),
+    _key("key"),
+    Column("owner", Name),
+    Column("value", Text, nullable=False),
+    Column("paths", Text, nullable=False),
+    Column("place", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("lifetime", BigInteger),
+    Column("expires", BigInteger),
+    Index(None, "tenant", "owner"),
+    Index(None, "tenant", "expires"),
+)
+"""What assistants put away through LangGraph's store interface.
+
+`namespace` is the labels with a dot behind each; `owner` the user it is about, absent if nobody knows; `paths` a JSON
+list of what is embedded; `place` counts up with first puts; `lifetime` is in microseconds from the last touch.
+"""
+
+memory_vectors = Table(
+    "memory_vectors",
+    metadata,
+    _key("tenant"),
+    _key("namespace"),
+    _key("key"),
+    _key("encoder"),
+    _key("path"),
+    Column("vector", LargeBinary, nullable=False),
+)
+
+forgets = Table(
+    "forgets",
+    metadata,
+    _key("tenant"),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", Name, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("removed", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""What was asked to be forgotten. `scope` names it only until the rows are gone; `removed` counts by place."""
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    _key("tenant"),
+    _key("mark"),
+    Column("until", BigInteger),
+    Column("seq", BigInteger, nullable=False),
+)
+"""Who and what was forgotten, as salted hashes: events up to `until` are refused, and writes begun before `seq`."""
+
+version_marks = Table(
+    "version_marks", metadata, _key("tenant"), _key("user_id"), Column("version", Integer, nullable=False)
+)
+"""The highest version that a user's portrait ever had, where it was removed: numbers are not given twice."""
+
+vector_owners = Table(
+    "vector_owners",
+    metadata,
+    _key("tenant"),
+    _key("key"),
+    _key("subject"),
+    Index(None, "tenant", "subject"),
+)
+"""On whose behalf a text was embedded, as far as anybody said; without a row nobody knows."""

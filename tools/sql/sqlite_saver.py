@@ -80,6 +80,10 @@ class GroupingSqliteSaver(AsyncSqliteSaver):
     ) -> None:
         """Keep nothing: the next checkpoint has the results of a single task."""
 
+    async def scrub(self) -> None:
+        """Rewrite the file, so that it holds no byte of deleted threads."""
+        await self._engine.scrub()
+
     async def adelete_thread(self, thread_id: str) -> None:
         """Remove a thread's checkpoints."""
         statements = [(statement, (str(thread_id),)) for statement in _DELETE]

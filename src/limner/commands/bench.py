@@ -1,4 +1,4 @@
-"""Commands that measure: `bench core`, `bench eval`, `bench groups`."""
+"""Commands that measure: `bench core`, `bench eval`, `bench groups`, `bench serve`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..evals.bench.core import Report
 
 _FEWEST_USERS = 200
+_CACHE = Path.home() / ".cache" / "limner" / "bench"
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed, as ratios within one run.")
 
@@ -121,6 +122,50 @@ def groups(
     try:
         with err.status("starting") as status:
             report = run_groups(Sizes(users=counts), command=" ".join(words), plot=plot, notice=status.update)
+    except LimnerError as error:
+        fail(error, as_json=as_json)
+    _show(report, page, as_json=as_json)
+
+
+@app.command("serve")
+def serve(
+    users: Annotated[int, typer.Option("--users", min=1, help="Invented users.")] = 100_000,
+    cues: Annotated[int, typer.Option("--cues", min=1, help="Cues of all of them.")] = 1_000_000,
+    clients: Annotated[int, typer.Option("--clients", min=1, help="Clients at once.")] = 64,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Length of each load.")] = 30.0,
+    think: Annotated[
+        float, typer.Option("--think", min=0.01, help="Seconds that a paced client waits after an answer.")
+    ] = 1.0,
+    soak: Annotated[
+        float, typer.Option("--soak", min=0.0, help="Seconds of the mixed load at the end; 0 for none.")
+    ] = 600.0,
+    database_url: Annotated[
+        str | None, typer.Option("--database-url", help="PostgreSQL to use in place of SQLite.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Folder that keeps the built store for later runs.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option("--out", help="Markdown file to write.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how fast a server with many users answers, beside one that only reads rows. The users are invented.
+
+    Example:  limner bench serve --users 2000 --cues 20000 --seconds 5 --soak 0
+    """
+    from ..evals.bench.serve import Sizes, run_serve
+
+    as_json = wants_json(as_json)
+    if cues < users:
+        fail(InputError(f"--cues {cues} must be at least --users {users}"), as_json=as_json)
+    sizes = Sizes(users=users, cues=cues, clients=clients, seconds=seconds, think=think, soak=soak)
+    words = [f"limner bench serve --users {users} --cues {cues} --clients {clients} --seconds {seconds:g}"]
+    words += [f"--think {think:g} --soak {soak:g}", *(["--database-url URL"] if database_url else [])]
+    folder = (cache or _CACHE) / f"serve-{users}-{cues}-{sizes.seed}"
+    try:
+        with err.status("starting") as status:
+            report = run_serve(
+                sizes, folder, command=" ".join(words), database_url=database_url, notice=status.update
+            )
     except LimnerError as error:
         fail(error, as_json=as_json)
     _show(report, page, as_json=as_json)

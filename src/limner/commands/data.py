@@ -8,7 +8,7 @@ import typer
 from ..doors import open_only_store
 from ..errors import InputError
 from ..face import Limner
-from .common import JsonOption, StoreOption, err, fail, out, print_json, run, settings_for, wants_json
+from .common import JsonOption, StoreOption, err, fail, out, print_json, run, say, settings_for, wants_json
 from .progress import import_progress, index_progress
 
 export_app = typer.Typer(no_args_is_help=True, help="Write what the store holds to files.")
@@ -16,12 +16,13 @@ export_app = typer.Typer(no_args_is_help=True, help="Write what the store holds 
 
 def import_data(
     paths: Annotated[
-        list[Path], typer.Argument(help="Files or folders: JSONL, CSV, Parquet, plain or gzipped.")
+        list[Path], typer.Argument(help="Files or folders: JSONL, JSON, CSV, Parquet, plain or gzipped.")
     ],
     form: Annotated[
         str | None,
         typer.Option(
-            "--form", help="interactions, sequences, items, movielens or amazon2023 (default: recognised)."
+            "--form",
+            help="interactions, sequences, items, movielens, amazon2023, messages or chatgpt (default: recognised).",
         ),
     ] = None,
     mapping: Annotated[
@@ -31,6 +32,9 @@ def import_data(
     kind: Annotated[
         str, typer.Option("--kind", help="Kind of rows that have neither text nor rating.")
     ] = "purchase",
+    user: Annotated[
+        str | None, typer.Option("--user", help="Whose turns the user's turns of chats are.")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first bad row; write nothing.")
     ] = False,
@@ -62,6 +66,7 @@ def import_data(
                         form=form,
                         mapping=columns,
                         kind=kind,
+                        user=user,
                         strict=strict,
                         rejects=rejects or settings.store / "rejects",
                         progress=progress,
@@ -82,6 +87,10 @@ def import_data(
             highlight=False,
             soft_wrap=True,
         )
+        if report["forgotten"]:
+            say(
+                f"  {report['forgotten']} of them were forgotten, by themselves or with their user or item: left out"
+            )
         if report["rejected"]:
             out.print(
                 f"  rejected rows, with reasons: {report['rejects_file']}", markup=False, highlight=False

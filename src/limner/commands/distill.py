@@ -139,7 +139,7 @@ def prepare(
 
         recipe, excluded = _recipe(values), _listed(exclude)
         look_up = log is None or (store or shared.store) is not None
-        async with _open(settings, look_up=look_up, rescore=rescore) as doors:
+        async with _open(settings, look_up=look_up, rescore=rescore, from_file=log is not None) as doors:
             if log is not None:
                 source = Source(log.name, read_parquet(log))
             else:
@@ -162,8 +162,12 @@ def prepare(
 
 
 @asynccontextmanager
-async def _open(settings: Settings, *, look_up: bool, rescore: bool) -> "AsyncGenerator[_Doors]":
+async def _open(
+    settings: Settings, *, look_up: bool, rescore: bool, from_file: bool
+) -> "AsyncGenerator[_Doors]":
     """Open what is needed and no more: the whole of Limner to grade again, the store to look up users."""
+    from ..distill.log.forgotten import known_by
+
     if rescore:
         from ..distill.log.rescoring import StoreCritic
         from ..distill.rewards.bench import settings_for_rewards
@@ -172,10 +176,10 @@ async def _open(settings: Settings, *, look_up: bool, rescore: bool) -> "AsyncGe
         async with Limner(grading) as limner:
             drawing = await limner.prepare()
             opened = limner.doors.store
-            yield _Doors(opened, opened.has_user, StoreCritic(drawing.deps))
+            yield _Doors(opened, known_by(opened, from_file=from_file), StoreCritic(drawing.deps))
     elif look_up:
         async with open_only_store(settings) as opened:
-            yield _Doors(opened, opened.has_user, None)
+            yield _Doors(opened, known_by(opened, from_file=from_file), None)
     else:
         yield _Doors(None, None, None)
 

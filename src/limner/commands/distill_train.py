@@ -1,12 +1,15 @@
 """The command `limner distill train`."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from ..doors import open_only_store
 from ..errors import LimnerError
+from ..settings import Settings
 from .common import (
     INTERRUPTED,
     JsonOption,
@@ -154,6 +157,7 @@ def train(
     }
     try:
         settings = _settings(config, flags, resume=resume)
+        asyncio.run(_refuse_forgotten(settings.data, settings_for(store)))
         with (
             watches(settings, store, held_out=held_out, users=0 if dry_run else watch_users) as watching,
             rewards_of(settings, settings_for(store)) as bench,
@@ -169,6 +173,20 @@ def train(
         raise typer.Exit(INTERRUPTED) from None
     except LimnerError as error:
         fail(error, as_json=as_json)
+
+
+async def _refuse_forgotten(data: Path, settings: Settings) -> None:
+    """Ask the store, where there is one, whether the training set holds somebody who was forgotten.
+
+    Raises:
+        InputError: It does.
+    """
+    from ..distill.log.forgotten import refuse_forgotten
+    from ..tools.sql.sql_store import FILE_NAME
+
+    if settings.database_url is not None or (settings.store / FILE_NAME).is_file():
+        async with open_only_store(settings) as opened:
+            await refuse_forgotten(data, opened)
 
 
 def _settings(config: Path | None, flags: Mapping[str, object], *, resume: bool) -> "TrainingSettings":

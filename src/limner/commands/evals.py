@@ -22,7 +22,7 @@ from .common import (
     show_facts,
     wants_json,
 )
-from .evaluation_output import print_results, tell
+from .evaluation_output import print_plan, print_results, tell
 
 if TYPE_CHECKING:
     from ..evals.runner import Done, Run
@@ -109,6 +109,8 @@ SUITES = {
     "Example:  limner eval qa --data office/ --users 100 --out results",
     "profile": "Are portraits grounded, specific, short and in the user's language?\n\n"
     "Example:  limner eval profile --data office/ --users 100 --out results",
+    "junk": "Does what is noted of users rest on its own evidence?\n\n"
+    "Example:  limner eval junk --data prefeval/ --set cues=200 --set judge=gpt-5-mini --out results",
     "cards": "Are item cards written many at a time as good as those of three calls an item?\n\n"
     "Example:  limner eval cards --data beauty/ --set items=100 --set judge=gpt-5-mini --out results",
     "cost": "Calls, tokens, seconds and money a user and a recommendation, against quality.\n\n"
@@ -282,24 +284,11 @@ def _run(run: "Run", as_json: bool) -> None:
 
 
 def _dry_run(run: "Run", as_json: bool) -> None:
+    from ..evals.foresight import foresee
     from ..evals.runner import plan
 
-    planned = plan(run)
-    if as_json:
-        return print_json(
-            [
-                {
-                    "system": each.task.system,
-                    "data": [str(path) for path in each.task.data],
-                    "file": str(each.path),
-                    "finished": each.finished,
-                }
-                for each in planned
-            ]
-        )
-    for each in planned:
-        state = "finished" if each.finished and not run.fresh else "to run"
-        say(f"{state:9} {each.path}")
+    with err.status("counting"):
+        print_plan(list(foresee(plan(run), fresh=run.fresh)), as_json=as_json, fresh=run.fresh)
 
 
 def _pairs(words: list[str]) -> dict[str, str]:

@@ -1,13 +1,16 @@
 """What `limner eval SUITE` says: how each system ended, and the tables."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .common import err, note, out, print_json, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
 
+    from ..evals.foresight import Foreseen
     from ..evals.report.markdown import Table as Tabular
     from ..evals.results import Result
     from ..evals.runner import Done
@@ -32,6 +35,57 @@ def tell(done: "Done") -> None:
     if done.result and not done.result.valid:
         failed = ", ".join(probe.name for probe in done.result.probes if not probe.passed)
         err.print(f"INVALID: {name}: failed probes: {failed}", style="bold red", markup=False, soft_wrap=True)
+
+
+def print_plan(foreseen: "Sequence[Foreseen]", *, as_json: bool, fresh: bool) -> None:
+    """Print what would be made, and what it takes where the suite can tell."""
+    if as_json:
+        return print_json([_as_json(each) for each in foreseen])
+    for each in foreseen:
+        state = "finished" if each.planned.finished and not fresh else "to run"
+        taken = f"  {_taken(each)}" if each.bill else ""
+        say(f"{state:9} {each.planned.path}{taken}")
+    bills = [each for each in foreseen if each.bill]
+    if not bills:
+        return None
+    if any(each.seconds is None for each in bills):
+        model = bills[0].planned.task.workspace.settings.model
+        note(f"No result here tells how fast {model} is; one of a few questions (`--users 5`) will.")
+    elif len(bills) > 1:
+        total = sum(each.seconds or 0.0 for each in bills)
+        say(f"all together about {_spoken(total)}")
+    for line in dict.fromkeys(each.bill.left_out for each in bills if each.bill and each.bill.left_out):
+        note(f"Not in it: {line}.")
+    return None
+
+
+def _as_json(each: "Foreseen") -> dict[str, Any]:
+    task, bill = each.planned.task, each.bill
+    plan = {
+        "system": task.system,
+        "data": [str(path) for path in task.data],
+        "file": str(each.planned.path),
+        "finished": each.planned.finished,
+    }
+    return plan if bill is None else {**plan, **bill._asdict(), "seconds": each.seconds}
+
+
+def _taken(each: "Foreseen") -> str:
+    assert each.bill is not None, "only of what has one"
+    took = "" if each.seconds is None else f", about {_spoken(each.seconds)}"
+    return f"{each.bill.calls:,} calls, at most {each.bill.tokens:,} tokens{took}"
+
+
+def _spoken(seconds: float) -> str:
+    """Return a duration as people say it.
+
+    Examples:
+        >>> _spoken(42), _spoken(600), _spoken(9000)
+        ('42 s', '10 min', '2.5 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def print_results(results: "list[Result]", folder: Path, *, as_json: bool, failed: "list[Done]") -> None:

@@ -1,0 +1,93 @@
+"""What a context is made of: a portrait, the newest interactions, their items, and observations, as stored."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from ...models import Cue, Profile
+from ...records import Interaction, Item
+from ...tools.language import language_of_words
+from ...tools.store import Store
+from ..standing import Weighed, weigh
+
+NEWEST = 8
+"""Interactions read where nothing was asked."""
+
+SEARCHED = 400
+"""Interactions, and observations, that a question searches; older ones are left alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What the store holds about one user."""
+
+    profile: Profile | None
+    """The newest portrait; absent if none was drawn."""
+
+    events: tuple[Interaction, ...]
+    """The newest interactions, oldest first."""
+
+    items: Mapping[str, Item]
+    """Their items, by id."""
+
+    cues: Weighed
+    """Observations, oldest first; empty where nothing was asked."""
+
+    language: str
+    """ISO 639-1 code of the user's language."""
+
+    @cached_property
+    def taken_back(self) -> frozenset[str]:
+        """Interactions of which nothing holds that was noted of them, by event id."""
+        holding = {event_id for cue in self.cues.standing for event_id in cue.evidence}
+        outdone = {event_id for cue in self.cues.outweighed for event_id in cue.evidence}
+        return frozenset(outdone - holding)
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything at all."""
+        return bool(self.profile or self.events or self.cues.standing)
+
+
+async def read_material(
+    store: Store, user_id: str, shelves: Sequence[str], *, as_of: datetime, present: bool, asked: bool
+) -> Material:
+    """Read what is needed to tell about a user.
+
+    Args:
+        store: Where.
+        user_id: Whom.
+        shelves: Where the user's observations are kept.
+        as_of: Nothing at or after this moment is used.
+        present: Whether `as_of` is the present, so that no observation can have seen too much.
+        asked: Whether there is a question, which observations and more of the past can answer.
+    """
+    profile, events, found = await asyncio.gather(
+        store.profile(user_id, as_of=None if present else as_of),
+        store.history(user_id, as_of=as_of, last=SEARCHED if asked else NEWEST),
+        asyncio.gather(*(store.cues(shelf) for shelf in (shelves if asked else ()))),
+    )
+    language = profile.language if profile else _language(events)
+    items = await store.items(list(dict.fromkeys(event.item_id for event in events if event.item_id)))
+    by_id = {event.event_id: event for event in events}
+    cues = list({cue.cue_id: cue for shelf in found for cue in shelf}.values())
+    if not present:
+        cues = [cue for cue in cues if _known_by(cue, by_id, as_of)]
+    return Material(
+        profile=profile,
+        events=tuple(events),
+        items=items,
+        cues=weigh(cues[-SEARCHED:], by_id, language),
+        language=language,
+    )
+
+
+def _known_by(cue: Cue, events: Mapping[str, Interaction], as_of: datetime) -> bool:
+    """Whether an observation rests on the past of a moment alone."""
+    return events.keys() >= set(cue.evidence) and (cue.read_to is None or cue.read_to[0] < as_of)
+
+
+def _language(events: Sequence[Interaction]) -> str:
+    return language_of_words([event.text for event in events if event.text], None)

@@ -1,0 +1,115 @@
+"""The stable part of a context: a portrait, told within a share of the room."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ...models import Profile
+from ...tools.tokens import TokenCounter
+from .frame import PROFILE, Block, Words, framed, tame
+from .room import Room
+
+STABLE_SHARE = 0.7
+"""Part of the room that the stable part may take."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|\n+")  # noqa: RUF001  # these end sentences too
+
+
+class Part(NamedTuple):
+    """One part of a context."""
+
+    text: str
+    tokens: int
+    evidence: tuple[str, ...]
+
+
+class _Sentence(NamedTuple):
+    """A sentence of a portrait."""
+
+    place: int
+    """Where it stands among all of them."""
+
+    block: int
+    """0 for the portrait's own words, 1 for likes, 2 for dislikes."""
+
+    text: str
+    evidence: tuple[str, ...]
+
+
+def stable_part(profile: Profile, words: Words, counter: TokenCounter, *, max_tokens: int) -> Part:
+    """Tell a portrait in at most `STABLE_SHARE` of the room; it depends on these arguments alone.
+
+    Sentences are left out whole. The first like and the first dislike come first, then the others in the portrait's
+    order, which is that of importance. Where not even one sentence fits, the line that says what this is is left out,
+    and then the whole room is used.
+    """
+    ranked = _ranked(profile)
+    share = int(max_tokens * STABLE_SHARE)
+    for about, room in ((words.about, share), ("", share), ("", max_tokens)):
+        kept = _fitting(ranked, words, counter, about=about, room=room)
+        if kept:
+            text = _told(kept, words, about)
+            evidence = dict.fromkeys(event for sentence in kept for event in sentence.evidence)
+            return Part(text, counter.count(text), tuple(evidence))
+    return Part("", 0, ())
+
+
+def nothing_known(words: Words, counter: TokenCounter, *, max_tokens: int) -> Part:
+    """Say that nothing is known, if that fits."""
+    text = framed(PROFILE, [Block("", [words.nothing])])
+    tokens = counter.count(text)
+    return Part(text, tokens, ()) if tokens <= max_tokens else Part("", 0, ())
+
+
+def _ranked(profile: Profile) -> list[_Sentence]:
+    """Return the portrait's sentences, each once, the most important first."""
+    evidence = {claim.text: claim.evidence for claim in profile.claims}
+    told: dict[str, _Sentence] = {}
+    for block, texts in enumerate((_own_words(profile), profile.likes, profile.dislikes)):
+        for text in texts:
+            line = tame(text)
+            if line:
+                sentence = _Sentence(len(told), block, line, evidence.get(text, ()))
+                told.setdefault(line.casefold(), sentence)
+    sentences = list(told.values())
+    firsts = [_first(sentences, block) for block in range(3)]
+    return list(dict.fromkeys([*(sentence for sentence in firsts if sentence), *sentences]))
+
+
+def _own_words(profile: Profile) -> list[str]:
+    """Return the sentences of a portrait that stand neither among its likes nor among its dislikes."""
+    left = profile.text
+    for sentence in sorted({*profile.likes, *profile.dislikes}, key=len, reverse=True):
+        left = left.replace(sentence, "\n")
+    return [part for part in _SENTENCE_END.split(left) if any(character.isalnum() for character in part)]
+
+
+def _first(sentences: Sequence[_Sentence], block: int) -> _Sentence | None:
+    return next((sentence for sentence in sentences if sentence.block == block), None)
+
+
+def _fitting(
+    ranked: Sequence[_Sentence], words: Words, counter: TokenCounter, *, about: str, room: int
+) -> list[_Sentence]:
+    """Keep, in the order of importance, what fits beside what was kept; returned in the portrait's order."""
+    space = Room(counter, room)
+    if not space.take(*framed(PROFILE, [Block("", [""])], about=about).splitlines()):
+        return []
+    headings = _headings(words)
+    kept = [one for one in ranked if space.take_listed(one.text, headings[one.block])]
+    while kept and counter.count(_told(sorted(kept), words, about)) > room:
+        kept.pop()
+    return sorted(kept)
+
+
+def _told(sentences: Sequence[_Sentence], words: Words, about: str) -> str:
+    lines: list[list[str]] = [[], [], []]
+    for sentence in sentences:
+        lines[sentence.block].append(sentence.text)
+    headings = _headings(words)
+    blocks = [Block(heading, block) for heading, block in zip(headings, lines, strict=True)]
+    return framed(PROFILE, blocks, about=about)
+
+
+def _headings(words: Words) -> tuple[str, str, str]:
+    return "", words.likes, words.dislikes

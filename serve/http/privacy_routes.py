@@ -1,0 +1,103 @@
+"""Routes by which people take back or put right what is known: forget, correct, export."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
+
+from ...models import Profile
+from ...receipts import Receipt
+from ...records import Moment
+from .asked import Correction, EventId, ItemId, UserId
+from .gate import Caller, allow
+from .lending import Reading, Ruling, Writing
+from .problems import Problem
+
+router = APIRouter(prefix="/v1", tags=["privacy"])
+
+
+DryRun = Annotated[bool, Query(description="Only say what would be removed.")]
+
+
+@router.delete("/users/{user_id:id}")
+async def forget_user(user_id: UserId, limner: Ruling, dry_run: DryRun = False) -> Receipt:
+    """Forget a user everywhere; the receipt says what that removed, place by place."""
+    return await limner.forget(user_id, dry_run=dry_run)
+
+
+@router.delete("/users/{user_id:id}/items/{item_id:id}")
+async def forget_user_item(
+    user_id: UserId, item_id: ItemId, limner: Writing, dry_run: DryRun = False
+) -> Receipt:
+    """Forget what a user did with one item."""
+    return await limner.forget(user_id, item_id=item_id, dry_run=dry_run)
+
+
+@router.delete("/users/{user_id:id}/events/{event_id:id}")
+async def forget_event(
+    user_id: UserId, event_id: EventId, limner: Writing, dry_run: DryRun = False
+) -> Receipt:
+    """Forget one thing that a user did."""
+    return await limner.forget(user_id, event_id=event_id, dry_run=dry_run)
+
+
+@router.delete("/items/{item_id:id}")
+async def forget_item(item_id: ItemId, limner: Ruling, dry_run: DryRun = False) -> Receipt:
+    """Forget an item, and everything that anybody did with it."""
+    return await limner.forget_item(item_id, dry_run=dry_run)
+
+
+@router.delete("/events")
+async def forget_older(
+    limner: Ruling,
+    before: Annotated[
+        Moment, Query(description="Everything before it goes; ISO 8601.", examples=["2020-01-01T00:00:00Z"])
+    ],
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Forget everything that happened before a moment."""
+    return await limner.forget_older(before, dry_run=dry_run)
+
+
+@router.delete("/tenant")
+async def forget_tenant(
+    limner: Ruling,
+    caller: Annotated[Caller, Depends(allow("admin"))],
+    confirm: Annotated[str, Query(max_length=40, description="The tenant's own name.", examples=["shop"])],
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Forget everything of this tenant but its keys."""
+    if confirm != caller.tenant:
+        raise Problem(422, "confirm", "`confirm` must be the name of this key's tenant")
+    return await limner.forget_tenant(dry_run=dry_run)
+
+
+@router.post("/users/{user_id:id}/corrections")
+async def correct(user_id: UserId, body: Correction, limner: Writing) -> Profile:
+    """Take a claim out of a portrait or replace it; returns the new version, which later drawings respect."""
+    return await limner.correct(
+        user_id, body.claim, remove=body.remove, replace=body.replace, reason=body.reason
+    )
+
+
+@router.get("/users/{user_id:id}/export")
+async def export_user(user_id: UserId, limner: Reading) -> dict[str, Any]:
+    """Return everything that is kept about a user."""
+    return await limner.export_user(user_id)
+
+
+@router.get(
+    "/rollouts",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {}}, "description": "One draft a line."}},
+)
+async def rollouts(limner: Ruling) -> StreamingResponse:
+    """Stream the log of all drafts of the tenant, one JSON object a line, oldest first."""
+
+    async def lines() -> AsyncGenerator[bytes]:
+        async for batch in limner.doors.store.rollouts():
+            for rollout in batch:
+                yield rollout.model_dump_json().encode() + b"\n"
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson")

@@ -1,0 +1,62 @@
+"""Requests made at random from the OpenAPI document: none is answered by a fault of ours, and each as documented."""
+
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
+
+EXAMPLES = 4
+CHECKS = [not_a_server_error, response_schema_conformance, status_code_conformance]
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_random_requests_are_answered_as_documented(
+    start_process: Callable[..., tuple["subprocess.Popen[str]", str, str]], mode: GenerationMode
+) -> None:
+    process, base, _ = start_process()
+    _fill(base)
+    asked = 0
+
+    found: Any  # an operation, or why there is none, which `ok` raises
+    for found in schemathesis.openapi.from_url(f"{base}/openapi.json").get_all_operations():
+        operation = found.ok()
+
+        @given(case=operation.as_strategy(generation_mode=mode))
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            phases=[Phase.generate],
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        def ask(case: Any) -> None:
+            nonlocal asked
+            asked += 1
+            case.validate_response(case.call(timeout=20), checks=CHECKS)
+
+        try:
+            ask()
+        except BaseException as error:
+            error.add_note(f"{operation.method.upper()} {operation.path}")
+            raise
+
+    assert asked > 100
+    assert process.poll() is None
+    assert httpx.get(f"{base}/livez", trust_env=False).status_code == 200
+
+
+def _fill(base: str) -> None:
+    """Record a little, so that some requests find something."""
+    items = [{"item_id": f"b{n}", "title": f"Thing {n}", "tags": ["lamp"]} for n in range(3)]
+    events = [{"item_id": f"b{n}", "kind": "purchase", "at": f"2026-01-0{n + 1}"} for n in range(3)]
+    with httpx.Client(base_url=base, trust_env=False) as client:
+        assert client.post("/v1/items", json={"items": items}).status_code == 200
+        assert client.post("/v1/users/ada/events", json={"events": events}).status_code == 200

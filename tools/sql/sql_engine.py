@@ -1,0 +1,35 @@
+"""What runs functions of a connection, whatever the database is."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """Where functions of a connection run."""
+
+    url: str
+    """Where the data is, fit to be shown."""
+
+    async def open(self, prepare: Callable[[Connection], None]) -> None:
+        """Connect and run `prepare` alone."""
+        ...
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Run a query."""
+        ...
+
+    async def write(self, change: Callable[[Connection], T]) -> T:
+        """Run a change and return when it is durable."""
+        ...
+
+    async def scrub(self) -> None:
+        """Rewrite the files, so that they hold no byte of what was deleted."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
