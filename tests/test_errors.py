@@ -18,6 +18,8 @@ SAMPLES: list[tuple[LimnerError, str, str]] = [
     (errors.UnknownFormatError("a.xls", "use CSV, JSONL or Parquet"), "a.xls", "use CSV"),
     (errors.UnknownUserError("u7"), "user_id='u7'", "record or import interactions first"),
     (errors.NoPortraitError("u7"), "user_id='u7' has events", "draw one first"),
+    (errors.UnknownClaimError("u7", "9", 3), "user_id='u7' has 3 claims and 9", "give a claim's number"),
+    (errors.ForgottenMeanwhileError(3), "was forgotten while it was made", "ask again"),
     (errors.UnknownItemError("i7"), "item_id='i7'", "import its item file first"),
     (
         errors.EmptyHistoryError("u7", "2024-05-01"),

@@ -1,7 +1,7 @@
 """Forgetting: after it no file and no table holds a byte of what was forgotten, and everybody else keeps theirs."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -90,7 +90,7 @@ def answer(request: ChatRequest) -> Scripted:
 
 
 @asynccontextmanager
-async def opened(place: Place, tenant: str = "default", **given: Any) -> AsyncIterator[Limner]:
+async def opened(place: Place, tenant: str = "default", **given: Any) -> AsyncGenerator[Limner]:
     drafting = {"drafts": 1, "rounds": 0, "style": "free", "holdout": 1}
     settings = load_settings(
         **place, tenant=tenant, embedder="hashing", model="none", drafting=drafting, cards={"share": False}

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 NOBODY: frozenset[str] = frozenset()
 
+CATALOGUE = "catalogue"
+"""Whose the publisher's texts are: no user's, so that a forget leaves their vectors."""
+
 
 @dataclass(frozen=True)
 class Behalf:

@@ -432,11 +432,15 @@ class ForgottenMeanwhileError(LimnerError):
 
     code = "forgotten_meanwhile"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, since: int) -> None:
+        self.since = since
+        super().__init__(since)
 
     def __str__(self) -> str:
-        return "somebody this is about was forgotten while it was made, so nothing was kept; ask again"
+        return (
+            "somebody this is about was forgotten while it was made, so nothing was kept "
+            f"(it began when the tenant had had {self.since} forgets); ask again"
+        )
 
 
 class EncoderChangedError(LimnerError):

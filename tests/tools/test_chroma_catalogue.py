@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -343,7 +343,7 @@ async def test_empty_slots_of_an_index_hold_nothing(tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def closing_catalogue(folder: Path, embedder: HashingEmbedder) -> AsyncIterator[ChromaCatalogue]:
+async def closing_catalogue(folder: Path, embedder: HashingEmbedder) -> AsyncGenerator[ChromaCatalogue]:
     catalogue = await open_catalogue(folder=folder, chroma_url=None, tenant="t", embedder=embedder)
     try:
         yield catalogue

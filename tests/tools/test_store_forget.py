@@ -12,7 +12,7 @@ from limner.models import Claim, Cue, Profile, Rollout
 from limner.pairings import Pair, PairSide, Reason
 from limner.receipts import ForgetKind, Scope
 from limner.records import Interaction, Item, Message, Usage
-from limner.tools.behalf import on_behalf
+from limner.tools.behalf import CATALOGUE, on_behalf
 from limner.tools.sql import sql_forget
 from limner.tools.sql.sql_store import SqlStore
 from limner.tools.store import Published, Recorded, Store
@@ -370,10 +370,15 @@ async def test_vectors_go_with_whose_text_they_stand_for_and_those_of_nobody_wit
         with on_behalf(*subjects):
             await store.cache_vectors("enc", {key: key.ljust(8).encode()})
     await store.cache_vectors("enc", {"nobody's": b"\0" * 4})
+    with on_behalf(CATALOGUE):
+        await store.cache_vectors("enc", {"publisher's": b"\0" * 4})
 
     await forget(store, scope("user", user_id="ada"))
 
-    assert set(await store.cached_vectors("enc", ["hers", "his", "both", "nobody's"])) == {"his"}
+    assert set(await store.cached_vectors("enc", ["hers", "his", "both", "nobody's", "publisher's"])) == {
+        "his",
+        "publisher's",
+    }
 
 
 async def test_an_unfinished_forget_says_how_far_it_is(store: SqlStore) -> None:

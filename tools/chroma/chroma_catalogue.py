@@ -15,6 +15,7 @@ import numpy as np
 from ...errors import UnknownItemError
 from ...models import Facet
 from ...records import Item, content_hash
+from ..behalf import CATALOGUE, on_behalf
 from ..catalogue import FacetHit, Hit
 from ..embedder import Embedder, FloatArray
 from .chroma_connection import ChromaConnection, connect
@@ -113,7 +114,8 @@ class ChromaCatalogue:
         stale = [key for key, digest in hashes.items() if held.get(key, {}).get("hash") != digest]
         for start in range(0, len(stale), EMBED_BATCH):
             batch = stale[start : start + EMBED_BATCH]
-            vectors = await self._embedder.embed([texts[key] for key in batch])
+            with on_behalf(CATALOGUE):
+                vectors = await self._embedder.embed([texts[key] for key in batch])
             rows = [{"hash": hashes[key]} for key in batch]
             await self._on_items(partial(self._items.write, batch, vectors, rows))
         return len(stale)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, select
 
+from .sql_caches import items_of
 from .sql_forget_texts import Texts
 from .sql_forget_users import (
     Gone,
@@ -82,6 +83,8 @@ class ItemTraces:
         rows = self._db.execute(select(jobs.c.job_id, jobs.c.data).where(jobs.c.tenant == self._tenant))
         naming = [row.job_id for row in rows if says(json.loads(row.data), item_id)]
         self._delete(jobs, jobs.c.job_id.in_(naming))
+        for item in items_of(self._db, self._tenant, [item_id]).values():
+            self._texts.add(item.describe())
         self._delete(items, items.c.item_id == item_id)
 
     def _forget_made(self, item_id: str, doomed: _Doomed) -> None:

@@ -40,7 +40,9 @@ _NEWEST = (
 )
 _NEWEST_BY = _NEWEST.where(profiles.c.as_of <= bindparam("as_of", type_=BigInteger))
 _last = select(func.coalesce(func.max(profiles.c.version), 0).label("last")).where(*_of_user).subquery()
-_MARK = select(version_marks.c.version).where(version_marks.c.tenant == _tenant, version_marks.c.user_id == _user)
+_MARK = select(version_marks.c.version).where(
+    version_marks.c.tenant == _tenant, version_marks.c.user_id == _user
+)
 _parent = _NEWEST_BY.subquery()
 # One query sees one moment: between two of them another writer could add a version.
 _ONE_PUBLISHER = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")

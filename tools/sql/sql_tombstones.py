@@ -92,7 +92,7 @@ def check(connection: Connection, tenant: str, work: Behalf) -> None:
         ForgottenMeanwhileError: It did.
     """
     if is_stale(connection, tenant, work):
-        raise ForgottenMeanwhileError
+        raise ForgottenMeanwhileError(work.since or 0)
 
 
 def is_stale(connection: Connection, tenant: str, work: Behalf) -> bool:

@@ -158,14 +158,13 @@ def serve(
     if cues < users:
         fail(InputError(f"--cues {cues} must be at least --users {users}"), as_json=as_json)
     sizes = Sizes(users=users, cues=cues, clients=clients, seconds=seconds, think=think, soak=soak)
-    words = [f"limner bench serve --users {users} --cues {cues} --clients {clients} --seconds {seconds:g}"]
-    words += [f"--think {think:g} --soak {soak:g}", *(["--database-url URL"] if database_url else [])]
+    command = f"limner bench serve --users {users} --cues {cues} --clients {clients} --seconds {seconds:g} "
+    command += f"--think {think:g} --soak {soak:g}{' --database-url URL' if database_url else ''}"
     folder = (cache or _CACHE) / f"serve-{users}-{cues}-{sizes.seed}"
     try:
         with err.status("starting") as status:
-            report = run_serve(
-                sizes, folder, command=" ".join(words), database_url=database_url, notice=status.update
-            )
+            notice = status.update
+            report = run_serve(sizes, folder, command=command, database_url=database_url, notice=notice)
     except LimnerError as error:
         fail(error, as_json=as_json)
     _show(report, page, as_json=as_json)

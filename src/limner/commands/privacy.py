@@ -2,10 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TextIO
+from typing import Annotated, NamedTuple, TextIO
 
 import typer
 
@@ -18,9 +17,6 @@ from .common import JsonOption, StoreOption, fail, out, print_json, run, say, se
 
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1), "y": timedelta(days=365)}
 
-Forget = Callable[[Limner, bool], Coroutine[Any, Any, Receipt]]
-"""Forgets with an open Limner; the flag says whether only to tell what that would remove."""
-
 
 class _Wanted(NamedTuple):
     """What a command line asks to forget."""
@@ -28,7 +24,23 @@ class _Wanted(NamedTuple):
     words: str
     """In words, for the question before it is done."""
 
-    forget: Forget
+    scrub: bool
+    user_id: str | None = None
+    item: str | None = None
+    event: str | None = None
+    before: datetime | None = None
+
+    async def forget(self, settings: Settings, *, dry_run: bool) -> Receipt:
+        """Forget it, or only count."""
+        how = {"dry_run": dry_run, "scrub": self.scrub}
+        async with Limner(settings) as limner:
+            if self.user_id is not None:
+                return await limner.forget(self.user_id, item_id=self.item, event_id=self.event, **how)
+            if self.item is not None:
+                return await limner.forget_item(self.item, **how)
+            if self.before is not None:
+                return await limner.forget_older(self.before, **how)
+            return await limner.forget_tenant(**how)
 
 
 def forget(
@@ -73,10 +85,10 @@ def forget(
     if not (yes or dry_run):
         if as_json:
             fail(InputError("add --yes to forget, or --dry-run to see what would go"), as_json=True)
-        _show(run(lambda: _with(settings, wanted.forget, True), as_json=False))
+        _show(run(lambda: wanted.forget(settings, dry_run=True), as_json=False))
         typer.confirm(f"Forget {wanted.words}? This cannot be undone.", abort=True)
     receipt = run(
-        lambda: _with(settings, wanted.forget, dry_run), as_json=as_json, resume="limner forget --resume"
+        lambda: wanted.forget(settings, dry_run=dry_run), as_json=as_json, resume="limner forget --resume"
     )
     if as_json:
         return print_json(receipt.model_dump(mode="json"))
@@ -151,11 +163,6 @@ async def _write(limner: Limner, user_id: str, file: TextIO) -> dict[str, int]:
     return counts
 
 
-async def _with(settings: Settings, forget_it: Forget, dry_run: bool) -> Receipt:
-    async with Limner(settings) as limner:
-        return await forget_it(limner, dry_run)
-
-
 def _resume(settings: Settings, as_json: bool) -> None:
     async def work() -> int:
         async with Limner(settings) as limner:
@@ -188,26 +195,14 @@ def _wanted(
         )
     if user_id is not None:
         part = f", item {item}" if item else f", event {event}" if event else ""
-        return _Wanted(
-            f"user {user_id}{part}",
-            lambda limner, dry: limner.forget(
-                user_id, item_id=item, event_id=event, dry_run=dry, scrub=scrub
-            ),
-        )
+        return _Wanted(f"user {user_id}{part}", scrub, user_id, item, event)
     if item is not None:
-        return _Wanted(
-            f"item {item} and what anybody did with it",
-            lambda limner, dry: limner.forget_item(item, dry_run=dry, scrub=scrub),
-        )
+        return _Wanted(f"item {item} and what anybody did with it", scrub, item=item)
     if older_than is not None:
         before = datetime.now(UTC) - _age(older_than)
-        return _Wanted(
-            f"every interaction before {before.isoformat(timespec='minutes')}",
-            lambda limner, dry: limner.forget_older(before, dry_run=dry, scrub=scrub),
-        )
-    return _Wanted(
-        "EVERYTHING of this tenant", lambda limner, dry: limner.forget_tenant(dry_run=dry, scrub=scrub)
-    )
+        told = before.isoformat(timespec="minutes")
+        return _Wanted(f"every interaction before {told}", scrub, before=before)
+    return _Wanted("EVERYTHING of this tenant", scrub)
 
 
 def _age(text: str) -> timedelta:

@@ -1,19 +1,26 @@
 """Requests made at random from the OpenAPI document: none is answered by a fault of ours, and each as documented."""
 
 import subprocess
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
+from schemathesis import checks as common
+from schemathesis.specs.openapi import checks as openapi
 
-EXAMPLES = 4
-CHECKS = [not_a_server_error, response_schema_conformance, status_code_conformance]
+EXAMPLES = {GenerationMode.POSITIVE: 4, GenerationMode.NEGATIVE: 2}
+"""Requests to each route; those that break the document take long to make."""
+
+CHECKS: list[Any] = [
+    common.not_a_server_error,  # pyright: ignore[reportUnknownMemberType]  # half typed
+    openapi.response_schema_conformance,  # pyright: ignore[reportUnknownMemberType]  # half typed
+    openapi.status_code_conformance,  # pyright: ignore[reportUnknownMemberType]  # half typed
+]
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
@@ -24,18 +31,18 @@ def test_random_requests_are_answered_as_documented(
     _fill(base)
     asked = 0
 
-    found: Any  # an operation, or why there is none, which `ok` raises
-    for found in schemathesis.openapi.from_url(f"{base}/openapi.json").get_all_operations():
-        operation = found.ok()
+    schema = schemathesis.openapi.from_url(f"{base}/openapi.json")
+    for found in cast("Iterable[Any]", schema.get_all_operations()):  # half typed
+        operation = found.ok()  # raises if the document does not describe one
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(
-            max_examples=EXAMPLES,
+            max_examples=EXAMPLES[mode],
             deadline=None,
             phases=[Phase.generate],
             derandomize=True,
             database=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         )
         def ask(case: Any) -> None:
             nonlocal asked
@@ -44,11 +51,15 @@ def test_random_requests_are_answered_as_documented(
 
         try:
             ask()
+        except Unsatisfiable:
+            assert mode is GenerationMode.NEGATIVE, (
+                operation.path
+            )  # a route that takes nothing cannot be given wrong
         except BaseException as error:
             error.add_note(f"{operation.method.upper()} {operation.path}")
             raise
 
-    assert asked > 100
+    assert asked > 50
     assert process.poll() is None
     assert httpx.get(f"{base}/livez", trust_env=False).status_code == 200
 

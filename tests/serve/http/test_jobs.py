@@ -22,7 +22,7 @@ async def ended(server: Any, job: dict[str, Any]) -> dict[str, Any]:
         if found["state"] not in ("queued", "running"):
             return found
         await asyncio.sleep(0.02)
-    raise AssertionError(f"still {found['state']}")
+    raise AssertionError("it does not end")
 
 
 async def begin(server: Any, **wanted: Any) -> dict[str, Any]:
@@ -282,7 +282,7 @@ async def test_a_file_that_nobody_can_read_fails_the_job(server: Any) -> None:
 
 async def test_jobs_are_listed_newest_first_and_can_be_removed(server: Any) -> None:
     await server.fill("ada")
-    jobs = []
+    jobs: list[dict[str, Any]] = []
     for _ in range(3):
         jobs.append(await begin(server, kind="profiles"))
         await ended(server, jobs[-1])
