@@ -26,7 +26,7 @@ test: .venv/.dev weights ## Run the tests and doctests; ARGS="-k word" goes to p
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
-check: lint types ## Lint, check the format and check the types
+check: lint types audit ## Lint, check the format, the types and the dependencies
 
 .PHONY: lint
 lint: .venv/.dev ## ruff: rules and format
@@ -37,6 +37,13 @@ lint: .venv/.dev ## ruff: rules and format
 types: .venv/.dev ## mypy strict and pyright strict
 	$(BIN)/python -m mypy
 	$(BIN)/python -m pyright --pythonpath $(BIN)/python
+
+# Known vulnerabilities are known to a server; where this is not installed, or offline, only conflicts are found.
+.PHONY: audit
+audit: .venv/.dev ## Dependencies that do not fit together; with pip-audit installed, known vulnerabilities too
+	$(PIP) check
+	@if [ -x $(BIN)/pip-audit ]; then $(BIN)/pip-audit --local --skip-editable; \
+		else echo 'pip-audit is not installed: known vulnerabilities were NOT looked for (see docs/operations.md)'; fi
 
 .PHONY: format
 format: .venv/.dev ## Rewrite the code in the house format

@@ -7,6 +7,7 @@ critic's positives come from the history, never from the future, and no draft ha
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..tools.embedder import FloatArray
 from ..tools.reward import Exam
 from ..tools.store import RatingScale
 from .corrections.correction import correction_of, own_words
+from .hearsay import names_said_once
 from .lexicon import item_phrases, review_phrases
 
 MOST_EVENTS = 400
@@ -145,6 +147,11 @@ class Case:
     """Memory of the words that `Evidence` compares sentences with, by event id."""
 
     _phrases: dict[str, Phrases] = field(default_factory=dict[str, Phrases], init=False, compare=False)
+
+    @cached_property
+    def hearsay(self) -> frozenset[str]:
+        """Names that one review alone drops, which no sentence may take up; see `agents.hearsay`."""
+        return names_said_once((*self.visible, *self.held), self.items, self.language)
 
     @property
     def has_exam(self) -> bool:

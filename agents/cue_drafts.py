@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from ..models import Cue
 from ..records import Interaction, Polarity, content_hash
 from .case import Case
+from .hearsay import repeats
 from .json_schema import object_schema
 from .lexicon import Lexicon, rank_phrases
 from .stances import stances_of
@@ -82,7 +83,7 @@ def read_cues(case: Case, events: Sequence[Interaction], answer: CueList) -> lis
     for note in answer.cues:
         event = by_id.get(by_ref.get(note.ref, ""))
         theme = " ".join(note.theme.split()).casefold()
-        if event is None or not theme:
+        if event is None or not theme or repeats(f"{theme} {note.note}", case.hearsay):
             continue
         rated: Polarity = case.polarity(event) if event.rating is not None else "neutral"
         polarity = (note.polarity or rated) if rated == "neutral" else rated

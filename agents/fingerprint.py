@@ -73,6 +73,7 @@ def fingerprint_of(deps: Deps, case: Case) -> str:
         deps.chat.identity if deps.chat else None,
         deps.style,
         deps.settings.drafting,
+        deps.screen.fingerprint,
         critic_version(deps, pair=case.item_side is not None),
         *([(pairing.cue, pairing.instruction, pairing.paired)] if case.item_side else []),
         sorted(prompt_versions(deps, case).items()),

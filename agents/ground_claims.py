@@ -14,11 +14,14 @@ from ..models import Claim
 from ..pairings import PairSide
 from ..records import Usage
 from ..tools.embedder import FloatArray
+from ..tools.privacy.screened_records import NOTE as WITHHELD
+from ..tools.privacy.screened_records import screened_side
 from .build_case import case_of
 from .case import Case
 from .choosing import best_draft
 from .critic import Review, criticise, read_drafts
 from .evidence import Evidence, gather_evidence
+from .hearsay import repeats
 from .profile_form import only_spoken
 from .stances import standing_stances
 from .state import Deps, Draft, State
@@ -87,8 +90,9 @@ def _why_extractive(deps: Deps, best: Draft, winner: Draft | None) -> list[str]:
 
 async def _ground(deps: Deps, case: Case, draft: Draft) -> Review:
     """Repair or drop each claim; a draft that this changed is graded again."""
+    draft, withheld = _screened(deps, case, draft)
     if not draft.facets:
-        return Review([draft], Usage(), [], False)
+        return Review([draft], Usage(), [WITHHELD] if withheld else [], False)
     [read] = await read_drafts(deps, [draft])
     evidence = await gather_evidence(deps.embedder, case, draft.claims)
     threshold = deps.settings.critic.support
@@ -103,10 +107,44 @@ async def _ground(deps: Deps, case: Case, draft: Draft) -> Review:
             "item_claims": item_claims,
         }
     )
-    mended = [claim.evidence for _, claim in kept] != [claim.evidence for claim in draft.claims]
+    mended = withheld or [claim.evidence for _, claim in kept] != [claim.evidence for claim in draft.claims]
     if not kept or not (mended or len(item_claims) < len(draft.item_claims)):
         return Review([changed], Usage(), [], False)
     return await criticise(deps, case, [changed])
+
+
+def _screened(deps: Deps, case: Case, draft: Draft) -> tuple[Draft, bool]:
+    """Leave out what must not be told, whatever supports it: orders, people's traits and numbers, hearsay.
+
+    A pair of which one side says nothing else cannot be read.
+    """
+
+    def of_user(sentence: str) -> bool:
+        return deps.screen.allows(sentence) and not repeats(sentence, case.hearsay)
+
+    def of_item(sentence: str) -> bool:
+        return deps.screen.safe(sentence) and not repeats(sentence, about_item)
+
+    about_item = case.for_item().hearsay if case.item_side else frozenset[str]()
+    kept = [
+        (facet, claim)
+        for facet, claim in zip(draft.facets, draft.claims, strict=True)
+        if of_user(claim.text) and of_user(facet.text) and of_user(facet.name)
+    ]
+    item_claims = tuple(claim for claim in draft.item_claims if of_item(claim.text))
+    sides = draft.pair and (screened_side(draft.pair[0], of_user), screened_side(draft.pair[1], of_item))
+    if (len(kept), len(item_claims), sides) == (len(draft.facets), len(draft.item_claims), draft.pair):
+        return draft, False
+    if draft.item_claims and not item_claims:
+        kept = []
+    return draft.model_copy(
+        update={
+            "facets": tuple(facet for facet, _ in kept),
+            "claims": tuple(claim for _, claim in kept),
+            "item_claims": item_claims,
+            "pair": sides,
+        }
+    ), True
 
 
 def _retell(draft: Draft, user: Sequence[str], item: Sequence[str]) -> tuple[PairSide, PairSide] | None:

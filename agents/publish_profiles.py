@@ -69,7 +69,7 @@ def _profile_of(deps: Deps, case: Case, state: State) -> Profile:
     return Profile(
         version=1,
         text=" ".join(facet.text for facet in facets),
-        likes=tuple(facet.text for facet in facets if facet.polarity != "dislike"),
+        likes=tuple(facet.text for facet in facets if facet.polarity == "like"),
         dislikes=tuple(facet.text for facet in facets if facet.polarity == "dislike"),
         facets=facets,
         claims=claims,

@@ -15,6 +15,7 @@ from ..tools.catalogue import Catalogue
 from ..tools.chat import ChatModel
 from ..tools.clock import Clock
 from ..tools.embedder import Embedder
+from ..tools.privacy.screen import Screen
 from ..tools.space import ENCODERS_OWN, Space
 from ..tools.store import Store
 from .audience import Audience
@@ -161,6 +162,9 @@ class Deps:
     """Whether drafts are asked for with log-probabilities."""
 
     style: Style = "free"
+    screen: Screen = field(default_factory=Screen)
+    """What sentences about people may say."""
+
     space: Space = ENCODERS_OWN
     """Where sentences score items; evidence is told in the encoder's own."""
 

@@ -92,6 +92,14 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run by hand name another model than the smallest one."""
+    parser.addoption(
+        "--injected-model", help="embedded model to try injections on, such as limner/qwen-coder-1.5b"
+    )
+    parser.addoption("--injected-cases", type=int, default=4, help="how many of the injections to try on it")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""

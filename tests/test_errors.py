@@ -107,6 +107,12 @@ SAMPLES: list[tuple[LimnerError, str, str]] = [
         "sqlite:///x",
         "is locked; close the other",
     ),
+    (errors.StoreNotEmptyError("sqlite:///x"), "store sqlite:///x is not empty", "--replace"),
+    (
+        errors.BackupDamagedError("a.tar", "it was cut short"),
+        "a.tar cannot be restored: it was cut short",
+        "take another",
+    ),
     (
         errors.EncoderChangedError("items", "a", "b"),
         "items was indexed with encoder 'a', but 'b'",

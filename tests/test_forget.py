@@ -185,7 +185,7 @@ async def plant_checkpoints(limner: Limner) -> None:
 
     drawing = await limner.prepare()
     assert drawing.deps.chat is not None
-    model: Any = limner.doors.chat
+    model: Any = vars(limner)["_given_chat"]
     model._answers = failing
     for user, item in ((ADA, "chairs"), ("cy", ROSES)):
         with pytest.raises(RuntimeError, match="killed"):
@@ -405,7 +405,7 @@ async def test_a_drawing_under_way_keeps_nothing_of_who_is_forgotten_meanwhile(h
         await fill(limner)
         await limner.record(ADA, [row("more", "kettles", 9, text=f"More {WORDS}.")])
         drawing = await limner.prepare()
-        model: Any = limner.doors.chat
+        model: Any = vars(limner)["_given_chat"]
         forgotten: list[Receipt] = []
 
         class Meanwhile(ScriptedChat):

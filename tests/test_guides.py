@@ -11,7 +11,12 @@ import pytest
 @pytest.mark.weights
 @pytest.mark.parametrize(
     ("page", "told"),
-    [("pairs.md", "b4"), ("groups.md", "Harbour tale"), ("http.md", "quiet books about the sea")],
+    [
+        ("pairs.md", "b4"),
+        ("groups.md", "Harbour tale"),
+        ("http.md", "quiet books about the sea"),
+        ("durability.md", "added=1"),
+    ],
 )
 def test_the_example_runs(
     page: str,

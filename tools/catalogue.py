@@ -59,6 +59,10 @@ class Catalogue(Protocol):
         """Return, for each row, the `k` nearest facets of other users, best first."""
         ...
 
+    async def portrayed(self) -> dict[str, int]:
+        """Return the users who have published facets, with how many."""
+        ...
+
     async def forget_user(self, user_id: str) -> int:
         """Delete a user's vectors; return how many there were."""
         ...

@@ -119,6 +119,7 @@ class CachedEmbedder:
         found = {key: self._recent[key] for key in text_of if key in self._recent}
         found |= await self._from_store([key for key in text_of if key not in found])
         found |= await self._encode({key: text for key, text in text_of.items() if key not in found})
+        found |= await self._encode({key: text_of[key] for key in self._odd(found)})
         self._remember(found)
         return np.stack([found[key] for key in keys])
 
@@ -135,6 +136,14 @@ class CachedEmbedder:
             return {}
         kept = await self._store.cached_vectors(self.name, keys)
         return {key: np.frombuffer(raw, dtype="<f4").astype(np.float32) for key, raw in kept.items()}
+
+    def _odd(self, found: Mapping[str, FloatArray]) -> list[str]:
+        """Return whose cached vectors are of another length: the model behind the name was changed."""
+        lengths = {len(vector) for vector in found.values()}
+        length = self._inner.dimension
+        if len(lengths) == 1 and (not length or length in lengths):
+            return []
+        return [key for key, vector in found.items() if not length or len(vector) != length]
 
     async def _encode(self, missing: Mapping[str, str]) -> dict[str, FloatArray]:
         if not missing:

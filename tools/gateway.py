@@ -21,7 +21,7 @@ from .clock import Clock, SystemClock
 from .openai_server import ask_server, is_hooked
 from .prices import most_tokens, usage_of_call
 from .prompt import load_prompt
-from .retrying import AttemptFailedError, Failure, classify, retrying
+from .retrying import AttemptFailedError, Failure, classify, mask, retrying
 from .schemas import is_strict
 from .tracing import call_span
 
@@ -222,7 +222,7 @@ class LiteLLMChat:
         """Send once, in a span."""
         with call_span(call.backend.model, call.request, content=self._settings.trace_content) as span:
             try:
-                result = _read(call, await self._send(call, line))
+                result = _masked(_read(call, await self._send(call, line)), self._secrets)
             except BaseException as error:
                 span.failed(type(error).__name__)
                 raise
@@ -262,6 +262,15 @@ class LiteLLMChat:
         self._abandoned.add(sending)
         sending.add_done_callback(self._abandoned.discard)
         sending.get_loop().call_later(_PREPARING, sending.cancel)
+
+
+def _masked(result: ChatResult, secrets: Sequence[str]) -> ChatResult:
+    """Return an answer without keys: a server that repeats one would have it traced, cached and logged."""
+    text = mask(result.text, secrets)
+    first = {mask(token, secrets): logprob for token, logprob in result.first_token.items()}
+    if text == result.text and first == result.first_token:
+        return result
+    return replace(result, text=text, first_token=first, token_ids=None, token_logprobs=None)
 
 
 def _is_guided(backend: Backend, request: ChatRequest) -> bool:

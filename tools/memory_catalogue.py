@@ -1,5 +1,6 @@
 """A double of the catalogue: exact search in memory."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -81,6 +82,10 @@ class MemoryCatalogue:
             [FacetHit(held.rows[hit.id]["user_id"], held.rows[hit.id]["text"], hit.score) for hit in hits]
             for hits in found
         ]
+
+    async def portrayed(self) -> dict[str, int]:
+        """Return the users who have published facets, with how many."""
+        return Counter(row["user_id"] for row in self._held("facets").rows.values())
 
     async def forget_user(self, user_id: str) -> int:
         """Delete a user's vectors, whoever encoded them; return how many there were."""

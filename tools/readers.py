@@ -8,7 +8,6 @@ import csv
 import gzip
 import importlib
 import json
-import shutil
 import tempfile
 import zlib
 from collections.abc import Generator, Iterator
@@ -29,6 +28,12 @@ Fields = dict[str, object]
 
 CHUNK = 1 << 20
 PARQUET_ROWS = 5000
+PARQUET_UNPACKED = 64 << 20
+"""Bytes that a gzipped Parquet file may unpack to whatever its size."""
+
+MOST_GAIN = 20
+"""Times its size that it may unpack to beyond that."""
+
 DELIMITERS = ",\t;"
 WHOLE_ROW = "row"
 GZIP = b"\x1f\x8b"
@@ -235,11 +240,21 @@ class Table:
                 return
             with tempfile.TemporaryFile() as unpacked:
                 try:
-                    shutil.copyfileobj(stream, unpacked, CHUNK)
+                    self._unpack(stream, unpacked)
                 except BROKEN_STREAM as error:
                     raise self.unreadable(f"cannot be unpacked: {error}") from error
                 unpacked.seek(0)
                 yield unpacked
+
+    def _unpack(self, stream: gzip.GzipFile, unpacked: BinaryIO) -> None:
+        """Unpack to a file, but not without end: Parquet is packed already, so gzip gains little on an honest one."""
+        most = PARQUET_UNPACKED + MOST_GAIN * self.path.stat().st_size
+        while chunk := stream.read(CHUNK):
+            if unpacked.tell() + len(chunk) > most:
+                raise self.unreadable(
+                    f"unpacks to more than {most:,} bytes; unpack it yourself, if it is what it says"
+                )
+            unpacked.write(chunk)
 
 
 def _spread(text: bytes) -> bool:

@@ -109,8 +109,20 @@ class Store(Protocol):
         """What assistants put away."""
         ...
 
-    async def record(self, interactions: Sequence[Interaction]) -> Recorded:
-        """Keep interactions; an event id that is already there is left as it is, and what was forgotten stays out."""
+    async def record(
+        self, interactions: Sequence[Interaction], *, draw_at: datetime | None = None
+    ) -> Recorded:
+        """Keep interactions; an event id that is already there is left as it is, and what was forgotten stays out.
+
+        Args:
+            interactions: What happened.
+            draw_at: The present, to queue with them, in the same transaction, a drawing of each user who did something
+                new; absent to queue nothing.
+        """
+        ...
+
+    def shown(self, interactions: Sequence[Interaction]) -> list[Interaction]:
+        """Return interactions that came from a caller as `history` would return them."""
         ...
 
     async def put_items(self, items: Sequence[Item]) -> int:

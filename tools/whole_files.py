@@ -1,13 +1,18 @@
 """Files and folders that are there whole or not at all: written under another name beside their place, then renamed."""
 
+import glob
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import InputError
+
+_ABANDONED = 86_400.0
+"""Seconds without a write after which a part was left by a killed process."""
 
 
 @contextmanager
@@ -59,5 +64,19 @@ def new_folder(out: Path) -> Generator[Path]:
 
 
 def beside(path: Path) -> Path:
-    """Return a new name for a part, hidden, in the same folder and hence on the same file system."""
+    """Return a new name for a part, hidden, in the same folder and hence on the same file system.
+
+    Parts of the same name that a killed process left, and that nobody has written to for a day, go.
+    """
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if _is_abandoned(part):
+            shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
     return path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
+
+
+def _is_abandoned(part: Path) -> bool:
+    try:
+        newest = max(entry.stat().st_mtime for entry in (part, *part.rglob("*")))
+    except FileNotFoundError:  # somebody is at it
+        return False
+    return time.time() - newest > _ABANDONED

@@ -11,6 +11,7 @@ from ...models import Claim
 from ...tools.embedder import FloatArray
 from ...tools.language import stop_words
 from ..evidence import Evidence
+from ..hearsay import repeats
 from ..pairing.pair_form import sentences
 from ..state import Deps
 from .card_form import PARTS, CardDraft, fixed_sentence
@@ -126,9 +127,10 @@ class _Judge:
         self, deps: Deps, material: CardMaterial, quoted: Mapping[str, FloatArray], strange: set[str]
     ) -> None:
         self._evidence = Evidence(material.case, quoted)
-        self._threshold = deps.settings.critic.support
+        self._threshold, self._screen = deps.settings.critic.support, deps.screen
         self._publisher = material.item.describe(_PUBLISHER_CHARACTERS)
         self._said = [event.text or "" for event in material.reviews]
+        self._hearsay = material.case.hearsay
         self._own, self._strange = _vocabulary(material), strange
         self._vector = material.vector
 
@@ -143,6 +145,8 @@ class _Judge:
         return _Checked(
             Claim(text=sentence, evidence=telling or cited, confidence=confidence),
             support >= self._threshold
+            and self._screen.safe(sentence)
+            and not repeats(sentence, self._hearsay)
             and not quotes_review(sentence, self._said, self._publisher)
             and not self._strays(sentence),
         )

@@ -10,9 +10,13 @@ from typing import NamedTuple
 
 from ...records import Kind
 from ...tools.language import DEFAULT_LANGUAGE
+from ...tools.tokens import TokenCounter
 
 PROFILE, RECENT = "user_profile", "user_recent"
 """Names of the delimiters of the stable and of the volatile part."""
+
+MARK_SHARE = 0.125
+"""Part of the room that the whole line which marks a context as data may take."""
 
 _BRACKETS = str.maketrans("<>", "()")
 _MARK = re.compile(r"\[(/?[A-Z_]{3,})\]")
@@ -23,6 +27,7 @@ class Words(NamedTuple):
     """The fixed words of one language."""
 
     about: str
+    brief: str
     nothing: str
     likes: str
     dislikes: str
@@ -52,6 +57,11 @@ def _tables() -> Mapping[str, Words]:
 def words_of(language: str) -> Words:
     """Return the words of a language, English where it has none."""
     return _tables().get(language) or _tables()[DEFAULT_LANGUAGE]
+
+
+def mark_of(words: Words, counter: TokenCounter, *, max_tokens: int) -> str:
+    """Return the line that marks a context as data: the brief one where the other would take more than its share."""
+    return words.about if counter.count(words.about) <= max_tokens * MARK_SHARE else words.brief
 
 
 def languages() -> list[str]:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
 from ...models import Cue, Profile
 from ...records import Interaction, Item
 from ...tools.language import language_of_words
+from ...tools.privacy.screen import Screen
 from ...tools.store import Store
 from ..standing import Weighed, weigh
 
@@ -82,6 +83,17 @@ async def read_material(
         cues=weigh(cues[-SEARCHED:], by_id, language),
         language=language,
     )
+
+
+def told_of(material: Material, screen: Screen) -> Material:
+    """Return the material without interactions whose item alone would tell what may not be told of a person."""
+
+    def may_be_told(event: Interaction) -> bool:
+        item = material.items.get(event.item_id or "")
+        return item is None or screen.allows(item.title)
+
+    events = tuple(event for event in material.events if may_be_told(event))
+    return material if len(events) == len(material.events) else replace(material, events=events)
 
 
 def _known_by(cue: Cue, events: Mapping[str, Interaction], as_of: datetime) -> bool:

@@ -1,17 +1,18 @@
 """Tell what is known of a user within a number of tokens, from what is stored; no model is asked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 
 from ...contexts import Context
 from ...tools.embedder import Embedder
+from ...tools.privacy.screen import Screen
 from ...tools.store import Store
 from ...tools.tokens import TokenCounter
 from .frame import words_of
-from .material import Material, read_material
+from .material import Material, read_material, told_of
 from .relevance import relevance, texts_of
 from .room import CountedOnce
 from .stable_part import Part, nothing_known, stable_part
@@ -30,6 +31,9 @@ class Reading:
     """Encodes questions, of which nothing is kept on disk."""
 
     counter: TokenCounter
+
+    screen: Screen = field(default_factory=Screen)
+    """What may be told of a person."""
 
 
 async def read_context(
@@ -55,6 +59,7 @@ async def read_context(
     """
     asked = bool(query and query.strip())
     material = await read_material(reading.store, user_id, shelves, as_of=as_of, present=present, asked=asked)
+    material = told_of(material, reading.screen)
     words, counter = words_of(material.language), CountedOnce(reading.counter)
     stable, volatile = Part("", 0, ()), Part("", 0, ())
     if material.profile:

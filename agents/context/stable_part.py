@@ -6,11 +6,14 @@ from typing import NamedTuple
 
 from ...models import Profile
 from ...tools.tokens import TokenCounter
-from .frame import PROFILE, Block, Words, framed, tame
+from .frame import PROFILE, Block, Words, framed, mark_of, tame
 from .room import Room
 
 STABLE_SHARE = 0.7
 """Part of the room that the stable part may take."""
+
+_VOLATILE_ROOM = 60
+"""Tokens that it leaves, down to half of the room: a frame, a heading, and a few lines for the question."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|\n+")  # noqa: RUF001  # these end sentences too
 
@@ -37,15 +40,19 @@ class _Sentence(NamedTuple):
 
 
 def stable_part(profile: Profile, words: Words, counter: TokenCounter, *, max_tokens: int) -> Part:
-    """Tell a portrait in at most `STABLE_SHARE` of the room; it depends on these arguments alone.
+    """Tell a portrait in at most `STABLE_SHARE` of the room, half of a small one; it depends on these arguments alone.
 
     Sentences are left out whole. The first like and the first dislike come first, then the others in the portrait's
     order, which is that of importance. Where not even one sentence fits, the line that says what this is is left out,
     and then the whole room is used.
     """
     ranked = _ranked(profile)
-    share = int(max_tokens * STABLE_SHARE)
-    for about, room in ((words.about, share), ("", share), ("", max_tokens)):
+    share = min(int(max_tokens * STABLE_SHARE), max(max_tokens // 2, max_tokens - _VOLATILE_ROOM))
+    for about, room in (
+        (mark_of(words, counter, max_tokens=max_tokens), share),
+        ("", share),
+        ("", max_tokens),
+    ):
         kept = _fitting(ranked, words, counter, about=about, room=room)
         if kept:
             text = _told(kept, words, about)

@@ -8,8 +8,8 @@ from ...records import Interaction
 from ...tools.tokens import TokenCounter
 from ..corrections.correction import correction_of
 from ..listening.gate import states_anything, telling
-from ..stances import stances_of
-from .frame import RECENT, Block, Words, framed, tame
+from ..stances import content_words, stances_of
+from .frame import RECENT, Block, Words, framed, mark_of, tame
 from .material import Material
 from .room import Room
 from .stable_part import Part
@@ -68,8 +68,8 @@ def volatile_part(
         stable: The stable part, which says already what it says.
         max_tokens: Room for both parts.
     """
-    about = "" if stable else words.about
-    kept = _chosen(material, scored, words, counter, stable=stable, max_tokens=max_tokens)
+    about = "" if stable else mark_of(words, counter, max_tokens=max_tokens)
+    kept = _chosen(material, scored, words, counter, stable=stable, about=about, max_tokens=max_tokens)
     text = _told(kept, words, about)
     while kept and not _fits(stable, text, counter, max_tokens):
         kept.pop()
@@ -85,16 +85,17 @@ def _chosen(
     counter: TokenCounter,
     *,
     stable: str,
+    about: str,
     max_tokens: int,
 ) -> list[Line]:
     """Choose what fits by the count of each line, the most important first."""
     room = Room(counter, max_tokens)
     headings = _headings(words)
-    frame = framed(RECENT, [Block("", [""])], about="" if stable else words.about)
+    frame = framed(RECENT, [Block("", [""])], about=about)
     if not room.take(*([stable] if stable else []), *frame.splitlines()):
         return []
     kept: list[Line] = []
-    for line in _candidates(material, scored, words):
+    for line in _candidates(material, scored, words, stable):
         if not _said(line, stable, kept) and room.take_listed(line.text, headings[line.block]):
             kept.append(line)
     return kept
@@ -107,16 +108,20 @@ def _fits(stable: str, volatile: str, counter: TokenCounter, room: int) -> bool:
     return max(apart, counter.count(joined)) <= room
 
 
-def _candidates(material: Material, scored: Scored | None, words: Words) -> Iterator[Line]:
-    """Yield lines, the most important first."""
-    yield from _since(material)
+def _candidates(material: Material, scored: Scored | None, words: Words, stable: str) -> Iterator[Line]:
+    """Yield lines, the most important first: where something was asked, what answers it, not what came last."""
+    since = list(_since(material))
     newest = (event for event in reversed(material.events) if _speaks(event, material, lately=True))
     lately = [_lately(event, material, words) for event in newest][:_MOST_LATELY]
     if scored is None:
+        yield from since
         yield from lately
         return
-    related = _related(material, scored, words)[:_MOST_RELATED]
+    told = content_words(stable, material.language)
+    yield from (line for line in since if told & content_words(line.bare, material.language))
+    related = _related(material, scored, words, since)[:_MOST_RELATED]
     yield from related[:_FIRST_RELATED]
+    yield from since
     yield from lately[:_FIRST_LATELY]
     yield from related[_FIRST_RELATED:]
 
@@ -137,11 +142,12 @@ def _since(material: Material) -> Iterator[Line]:
             yield Line(0, f'"{tame(stance.quote)}"', (event.event_id,), tame(stance.quote))
 
 
-def _related(material: Material, scored: Scored, words: Words) -> list[Line]:
-    """Return observations and interactions that fit the question, best first; of equal ones the later."""
+def _related(material: Material, scored: Scored, words: Words, since: Sequence[Line]) -> list[Line]:
+    """Return what fits the question, best first; of equal things what came since the portrait, then the later one."""
+    cues = _merged(material.cues.standing)
     found = [
         (score, _observed(cue, material, words))
-        for cue in _merged(material.cues.standing)
+        for cue in cues
         if (cue.text != cue.facet or cue.polarity != "neutral")
         and (score := scored.cues.get(cue.cue_id, 0.0))
         >= (_BARE_FROM if cue.text == cue.facet else _FITS_FROM)
@@ -151,8 +157,19 @@ def _related(material: Material, scored: Scored, words: Words) -> list[Line]:
         for event in material.events
         if (score := scored.events[event.event_id]) >= _FITS_FROM and _speaks(event, material, lately=False)
     ]
+    found += [
+        (score, line)
+        for line in reversed(since)
+        if (score := max(_scores_of(line.evidence[0], cues, scored))) >= _FITS_FROM
+    ]
     found.reverse()
     return [line for _, line in sorted(found, key=lambda entry: -entry[0])]
+
+
+def _scores_of(event_id: str, cues: Sequence[Cue], scored: Scored) -> list[float]:
+    """Return the scores of an interaction and of what was noted of it."""
+    noted = [scored.cues.get(cue.cue_id, 0.0) for cue in cues if event_id in cue.evidence]
+    return [scored.events[event_id], *noted]
 
 
 def _speaks(event: Interaction, material: Material, *, lately: bool) -> bool:
@@ -160,9 +177,7 @@ def _speaks(event: Interaction, material: Material, *, lately: bool) -> bool:
     if event.kind != "message" or event.item_id in material.items:
         return True
     if correction_of(event) or event.event_id in material.taken_back:
-        return (
-            False  # the portrait that was published with it has the one, and a later word outdoes the other
-        )
+        return False  # the portrait that was published with it has the one, a later word outdoes the other
     text = event.text or ""
     return bool(telling(text, material.language) if lately else states_anything(text))
 

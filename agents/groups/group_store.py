@@ -1,6 +1,6 @@
 """Groups between arrays and the store: ids that stay, words and items, and who belongs where."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -81,6 +81,7 @@ def placed_of(
     before: Grouping | None,
     facts: Mapping[str, Any],
     minimum: int,
+    allowed: Callable[[str], bool] = bool,
 ) -> Placed:
     """Return everything that a refresh writes.
 
@@ -94,6 +95,7 @@ def placed_of(
         before: The groups before this refresh; their ids are kept where most members stay.
         facts: `basis`, `portraits`, `plan`, `as_of` and `moved` of `GroupingFacts`.
         minimum: Fewest members who must share what is told.
+        allowed: Whether a phrase may be told of people.
     """
     labels = primary(fitted.weights)
     ids = ids_of(fitted.groups, vectors, labels, before)
@@ -102,7 +104,7 @@ def placed_of(
     had = group_items(fitted.weights, past.edges)
     groups = [
         StoredGroup(
-            told.community(int(row), ids[int(row)], as_of=facts["as_of"], minimum=minimum),
+            told.community(int(row), ids[int(row)], as_of=facts["as_of"], minimum=minimum, allowed=allowed),
             _remembered(had.counts, int(row), past.item_ids),
             fitted.groups.vectors[int(row)].astype("<f4").tobytes(),
         )
@@ -198,9 +200,11 @@ class _Told:
         self._had = Counted(item_holdings(edges, past.item_ids), labels, n_groups)
         self._everybody = max(int((labels >= 0).sum()), 1)
 
-    def community(self, row: int, group_id: str, *, as_of: datetime, minimum: int) -> Community:
+    def community(
+        self, row: int, group_id: str, *, as_of: datetime, minimum: int, allowed: Callable[[str], bool]
+    ) -> Community:
         """Return what is told about one group."""
-        interests = interests_of_group(self._words, row, minimum=minimum)
+        interests = interests_of_group(self._words, row, minimum=minimum, allowed=allowed)
         size = int(self._words.sizes[row])
         return Community(
             group_id=group_id,

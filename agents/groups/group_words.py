@@ -4,7 +4,7 @@ A phrase is a label of the catalogue or a theme that portraits name, and is told
 the smallest group has. So nothing that one member alone said or had can be read from a group.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,13 +102,22 @@ def item_holdings(edges: Matrix, item_ids: Sequence[str]) -> Holdings:
     return Holdings(names=item_ids, held=held)
 
 
-def interests_of_group(counted: Counted, group: int, *, minimum: int) -> tuple[SharedInterest, ...]:
-    """Return what a group shares, most telling first; a phrase made of the words of a better one is left out."""
+def interests_of_group(
+    counted: Counted, group: int, *, minimum: int, allowed: Callable[[str], bool] = bool
+) -> tuple[SharedInterest, ...]:
+    """Return what a group shares, most telling first; a phrase made of the words of a better one is left out.
+
+    Args:
+        counted: Who has what.
+        group: Which group.
+        minimum: Fewest members who must share what is told.
+        allowed: Whether a phrase may be told of people.
+    """
     kept: list[SharedInterest] = []
     said: list[frozenset[str]] = []
     for phrase, members, lift in counted.best(group, minimum=minimum):
         words = words_of(phrase)
-        if any(words <= better or better <= words for better in said):
+        if any(words <= better or better <= words for better in said) or not allowed(phrase):
             continue
         said.append(words)
         share = min(1.0, members / int(counted.sizes[group]))

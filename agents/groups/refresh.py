@@ -152,6 +152,7 @@ class Refresh:
                 "moved": work.moved,
             },
             minimum=self._settings.minimum,
+            allowed=self._deps.screen.allows,
         )
         with on_behalf(_EVERYBODY, since=since):
             await self._deps.store.put_groups(placed)

@@ -30,6 +30,9 @@ class ChatWords(NamedTuple):
     polite: frozenset[str]
     """Words that mean nothing in a request."""
 
+    said: frozenset[str]
+    """Words of a request that say no more than that something was said."""
+
 
 @cache
 def chat_words() -> Mapping[str, ChatWords]:
@@ -43,7 +46,8 @@ def _words(entry: Mapping[str, Any]) -> ChatWords:
     return ChatWords(
         self=pattern_of(entry["self"], sets),
         errand=pattern_of(entry["errand"], sets),
-        polite=frozenset(entry["polite"].replace("/", " ").split()),
+        polite=frozenset(entry["polite"].split("/")),
+        said=frozenset(entry.get("said", "").split("/")),
         **{name: _opening(entry[name], sets) for name in ("like", "dislike", "forget", "forget_all")},
     )
 

@@ -10,6 +10,7 @@ from ..stances import content_words, fold
 from .chat_words import chat_words
 from .gate import own_words
 
+_SENTENCE_END = re.compile(r"(?<=[.!?…。！？\n])")  # noqa: RUF001  # these end sentences too
 _CLAUSE_END = re.compile(r"[.!?,;:…。，！？\n]+|\s[-–—]\s")  # noqa: RUF001  # these end and divide sentences too
 
 
@@ -52,8 +53,7 @@ def requests_in(text: str, language: str) -> list[Request]:
     if words is None:
         return []
     found: list[Request] = []
-    clauses = [*_clauses(text), ""]
-    for clause, after in pairwise(clauses):
+    for (clause, asked), (after, _) in pairwise([*_clauses(text), ("", False)]):
         all_of_it = words.forget_all.match(clause)
         opening = all_of_it or words.forget.match(clause)
         if opening is None:  # some languages put a comma within it
@@ -61,10 +61,15 @@ def requests_in(text: str, language: str) -> list[Request]:
             opening = words.forget.match(clause)
         if opening is None:
             continue
-        topic = frozenset(content_words(clause[opening.end() :], language) - words.polite)
-        if topic or not opening.group().endswith("about"):
-            found.append(Request(topic, everything=bool(all_of_it and not topic)))
-    return found
+        topic = frozenset(content_words(clause[opening.end() :], language) - words.polite - words.said)
+        if opening.group().endswith(
+            "about"
+        ):  # "forget about pasta, what about rice?" only changes the subject
+            moves_on = asked and content_words(after, language) - words.polite
+            if moves_on or not topic:
+                continue
+        found.append(Request(topic, everything=bool(all_of_it and not topic)))
+    return list(dict.fromkeys(found))
 
 
 def what_is_meant(
@@ -108,8 +113,9 @@ def _meant(
     return [*said[-1:]] or [*stored[-1:]]
 
 
-def _clauses(text: str) -> Iterator[str]:
-    for clause in _CLAUSE_END.split(fold(own_words(text))):
-        plain = " ".join(clause.split())
-        if plain:
-            yield plain
+def _clauses(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the clauses of a turn, and whether a question follows within the sentence."""
+    for sentence in _SENTENCE_END.split(fold(own_words(text))):
+        asked = sentence.endswith(("?", "？"))  # noqa: RUF001  # questions end so too
+        clauses = [plain for clause in _CLAUSE_END.split(sentence) if (plain := " ".join(clause.split()))]
+        yield from ((clause, asked and place < len(clauses)) for place, clause in enumerate(clauses, start=1))

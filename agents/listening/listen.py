@@ -61,7 +61,7 @@ async def hear(
     if recorded.forgotten:  # what was forgotten is refused, and must not be noted either
         held = {event.event_id for event in await store.history(user_id, as_of=_END, last=_PAST)}
         kept = [turn for turn in kept if turn.event_id in held]
-    noted = await note_turns(listening, [turn for turn in kept if turn.event_id not in done])
+    noted = await note_turns(listening, [turn for turn in store.shown(kept) if turn.event_id not in done])
     before = await store.cues(shelf) if noted.cues else []
     if read := {*noted.read, *meant.asking} - done:
         await store.add_cues(shelf, noted.cues, sorted(read))

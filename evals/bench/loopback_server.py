@@ -18,6 +18,7 @@ Json = Mapping[str, Any]
 Fault = Literal["none", "hang", "drop", "cut"]
 
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 429: "Too Many Requests"}
+_PATHS = (b"/chat/completions ", b"/embeddings ")
 _LOGPROB = -0.25
 
 
@@ -60,7 +61,7 @@ Answer = Callable[[Json], Reply | str]
 
 
 class LoopbackServer:
-    """Answers `/v1/chat/completions` on 127.0.0.1 as scripted, and counts.
+    """Answers `/v1/chat/completions` on 127.0.0.1 as scripted, and counts; `/v1/embeddings` too, by `Reply.raw`.
 
     Args:
         answer: What to say: fixed, or computed from the request's body.
@@ -166,7 +167,7 @@ class _Connection(asyncio.Protocol):
 
     def _take(self, head: bytes, body: bytes) -> None:
         server = self._server
-        if b"/chat/completions " not in head.partition(b"\r\n")[0]:
+        if not any(path in head.partition(b"\r\n")[0] for path in _PATHS):
             self._transport.write(_http(404, b"{}", None))
             return
         reply = server.receive(head, body)

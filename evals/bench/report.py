@@ -60,7 +60,18 @@ compared with that of the first, byte by byte. The *mixed load* asks for portrai
 messages (1).
 """
 
-_EXPLANATIONS = {"core": _CORE, "eval": _EVAL, "groups": _GROUPS, "serve": _SERVE}
+_SOAK = """\
+`limner serve` runs as it is shipped, one process, on loopback without keys and without a model, over {users:,} invented
+users. {clients} connections send {rate:g} requests a second for {minutes:g} minutes, whatever the answers take: half of
+them record a message, 7 of 20 ask for a context with a question, 3 of 20 have a portrait drawn anew. Questions and
+messages come from a pool of {texts:,}, so that caches are full before long. Every {every:g} s the server's process and the
+store's folder are looked at; the first {warm:.0%} of the time is not judged. *Growth* is the slope of a line by least
+squares through the means of up to forty blocks, with its 95 % interval as lowest and highest. It counts as flat if the
+interval reaches down to 2 % of the median in an hour; over minutes the interval is wide, so only hours tell. The database
+grows with what is recorded. Of latencies, lowest and highest are of the three thirds of the run.
+"""
+
+_EXPLANATIONS = {"core": _CORE, "eval": _EVAL, "groups": _GROUPS, "serve": _SERVE, "soak": _SOAK}
 
 
 def as_markdown(report: Report) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import Response
 
+from ..http.asked import NO_NUL
 from .correct_view import correct_view
 from .entrance import PageRoute, Visit, Visiting, require_change
 from .forget_view import forget_view
@@ -17,7 +18,7 @@ from .version_view import version_view
 changes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 # In the address and not in the form, where browsers change how lines end.
-Id = Annotated[str, Query(min_length=1, max_length=512)]
+Id = Annotated[str, Query(min_length=1, max_length=512, pattern=NO_NUL)]
 Token = Annotated[str, Form(max_length=200)]
 Line = Annotated[str, Form(max_length=500)]
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from ..http.asked import NO_NUL
 from ..http.problems import Problem
 from .changes import changes
 from .correct_view import correct_view
@@ -25,8 +26,8 @@ from .version_view import version_view
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 """Everything below `/gallery`."""
 
-UserId = Annotated[str, Query(min_length=1, max_length=512)]
-Words = Annotated[str, Query(max_length=512)]
+UserId = Annotated[str, Query(min_length=1, max_length=512, pattern=NO_NUL)]
+Words = Annotated[str, Query(max_length=512, pattern=NO_NUL)]
 
 KINDS = {
     "had": "had",

@@ -13,11 +13,16 @@ from ...recommendations import Filters
 from ...records import Interaction, Item, Kind, Moment, Record
 from ...tools.budget import Budget
 
-_NO_NUL = r"^[^\x00]*$"
+NO_NUL = r"^[^\x00]*$"
 """PostgreSQL keeps no text with this character."""
 
 MOST_EVENTS = 10_000
 MOST_ITEMS = 5_000
+
+DrawToo = Annotated[
+    bool,
+    Query(description="Whether to queue a drawing of who did something new; jobs of kind `draw`."),
+]
 
 
 class _IdConvertor(Convertor[str]):
@@ -34,20 +39,20 @@ class _IdConvertor(Convertor[str]):
 
 register_url_convertor("id", _IdConvertor())
 
-Id = Annotated[str, Field(min_length=1, max_length=512, pattern=_NO_NUL)]
-Words = Annotated[str, Field(max_length=100_000, pattern=_NO_NUL)]
+Id = Annotated[str, Field(min_length=1, max_length=512, pattern=NO_NUL)]
+Words = Annotated[str, Field(max_length=100_000, pattern=NO_NUL)]
 
 UserId = Annotated[
-    str, Path(min_length=1, max_length=512, pattern=_NO_NUL, description="The user.", examples=["ada"])
+    str, Path(min_length=1, max_length=512, pattern=NO_NUL, description="The user.", examples=["ada"])
 ]
 ItemId = Annotated[
-    str, Path(min_length=1, max_length=512, pattern=_NO_NUL, description="The item.", examples=["b1"])
+    str, Path(min_length=1, max_length=512, pattern=NO_NUL, description="The item.", examples=["b1"])
 ]
 EventId = Annotated[
-    str, Path(min_length=1, max_length=512, pattern=_NO_NUL, description="The interaction.", examples=["e1"])
+    str, Path(min_length=1, max_length=512, pattern=NO_NUL, description="The interaction.", examples=["e1"])
 ]
 GroupId = Annotated[
-    str, Path(min_length=1, max_length=512, pattern=_NO_NUL, description="The group.", examples=["g1"])
+    str, Path(min_length=1, max_length=512, pattern=NO_NUL, description="The group.", examples=["g1"])
 ]
 AsOf = Annotated[
     Moment | None,

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from ...errors import LimnerError, UnknownFormatError
+from ...agents.colophon import INCOMPLETE
+from ...errors import LimnerError, ModelUnavailableError, UnknownFormatError
 from ...face import Limner
 from ...records import Kind, Moment, Record
 from ...tools.import_report import ImportProgress
@@ -105,7 +106,17 @@ class ImportJob(Record):
     """Whether a bad row anywhere refuses the whole file."""
 
 
-Wanted = ProfilesJob | CardsJob | RefreshJob | ImportJob
+class DrawJob(Record):
+    """Draw a user's portrait, as `record` with `draw` queues it."""
+
+    kind: Literal["draw"]
+    """This kind."""
+
+    user_id: str
+    """The user."""
+
+
+Wanted = ProfilesJob | CardsJob | RefreshJob | ImportJob | DrawJob
 JobWanted = Annotated[ProfilesJob | CardsJob | RefreshJob, Field(discriminator="kind")]
 """What can be asked for without a file."""
 
@@ -165,6 +176,8 @@ async def work(wanted: Wanted, limner: Limner, progress: Progress, upload: Path)
             return await _refresh(wanted, limner, progress)
         case ImportJob():
             return await _import(wanted, limner, progress, upload)
+        case DrawJob():
+            return await _draw(wanted, limner)
 
 
 async def _profiles(wanted: ProfilesJob, limner: Limner, progress: Progress) -> dict[str, Any]:
@@ -175,6 +188,22 @@ async def _profiles(wanted: ProfilesJob, limner: Limner, progress: Progress) -> 
     outcomes = limner.profiles(wanted.user_ids, as_of=wanted.as_of, budget=budget)
     await _each(outcomes, progress, lambda outcome: outcome.user_id)
     return {"drawn": progress.done - progress.failed, "usage": budget.spent.model_dump()}
+
+
+async def _draw(wanted: DrawJob, limner: Limner) -> dict[str, Any]:
+    """Draw one portrait.
+
+    Raises:
+        BudgetExceededError: The portrait is there, but less was drawn than is wanted.
+        ModelUnavailableError: The same, because the model failed; drawn again, it pays only for what is missing.
+    """
+    budget = limner.new_budget()
+    profile = await limner.profile(wanted.user_id, budget=budget)
+    if profile.fingerprint.startswith(INCOMPLETE):
+        budget.check()
+        reason = "the portrait was drawn without it"
+        raise ModelUnavailableError(limner.settings.model, budget.spent.calls, reason, budget.spent)
+    return {"version": profile.version, "usage": budget.spent.model_dump()}
 
 
 async def _cards(wanted: CardsJob, limner: Limner, progress: Progress) -> dict[str, Any]:

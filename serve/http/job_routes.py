@@ -1,6 +1,7 @@
 """Routes of background jobs: begin one, follow it, end it."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Annotated
@@ -58,7 +59,7 @@ Shop = Annotated[Workshop, Depends(workshop_of)]
 async def begin(body: JobWanted, caller: Writer, workshop: Shop) -> Job:
     """Begin a job: draw many portraits, describe many items, or refresh the groups."""
     job = await workshop.book.add(caller.tenant, body.kind, body.model_dump(mode="json"))
-    workshop.begin(job)
+    workshop.look()
     return job
 
 
@@ -82,9 +83,10 @@ async def import_file(
         row_kind=kind,
         strict=strict,
     )
-    job = await workshop.book.add(caller.tenant, wanted.kind, wanted.model_dump(mode="json"))
-    await _keep(file, workshop.uploads / f"{job.job_id}{_suffix(name)}")
-    workshop.begin(job)
+    job_id = secrets.token_hex(8)
+    await _keep(file, workshop.uploads / f"{job_id}{_suffix(name)}")  # whoever takes the job finds it whole
+    job = await workshop.book.add(caller.tenant, wanted.kind, wanted.model_dump(mode="json"), job_id=job_id)
+    workshop.look()
     return job
 
 
@@ -150,14 +152,13 @@ async def retry(job_id: JobId, caller: Writer, workshop: Shop) -> Job:
         raise Problem(
             409, "file_gone", "an import's file is not kept; upload it again, which changes nothing twice"
         )
-    begun = _found(await workshop.book.change(caller.tenant, job_id, _again))
-    if begun.revision != found.revision + 1 or begun.state != "queued":
+    begun = _found(await workshop.retry(caller.tenant, job_id))
+    if begun.attempt != found.attempt + 1:
         raise Problem(
             409,
             "job_state",
             f"this job is {begun.state}; only one that did not get to its end is begun again",
         )
-    workshop.begin(begun)
     return begun
 
 
@@ -173,19 +174,6 @@ def _found(job: Job | None) -> Job:
     if job is None:
         raise Problem(404, "unknown_job", "there is no such job")
     return job
-
-
-def _again(job: Job) -> dict[str, object] | None:
-    if job.state not in ("failed", "cancelled", "interrupted"):
-        return None
-    fresh = {"done": 0, "failed": 0, "errors": (), "error": None, "result": None, "step": ""}
-    return {
-        **fresh,
-        "state": "queued",
-        "cancel_wanted": False,
-        "ended_at": None,
-        "attempt": job.attempt + 1,
-    }
 
 
 def _read_mapping(text: str | None) -> dict[str, str]:

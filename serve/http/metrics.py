@@ -15,11 +15,7 @@ _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.4, 1.0, 2.5, 10.
 
 
 class Metrics:
-    """What one process counts.
-
-    Args:
-        folder: Where processes that answer together keep their numbers; absent for one process.
-    """
+    """What one process counts."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()

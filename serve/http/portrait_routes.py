@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from ...errors import NoPortraitError, UnknownUserError
 from ...models import Profile
+from ..stored import stored_portrait
 from .answers import Versions
 from .asked import AsOf, Calls, UserId, budget_for
 from .lending import Reading, Writing
@@ -19,11 +19,7 @@ Version = Annotated[int, Path(ge=1, le=2**31 - 1, description="Counts from 1 for
 @router.get("/users/{user_id:id}/profile")
 async def stored_profile(user_id: UserId, limner: Reading) -> Profile:
     """Return the newest portrait as it is stored. Nothing is drawn; 404 if nothing was."""
-    found = await limner.stored_profile(user_id)
-    if found is None:
-        known = await limner.doors.store.has_user(user_id)
-        raise NoPortraitError(user_id) if known else UnknownUserError(user_id)
-    return found
+    return await stored_portrait(limner, user_id)
 
 
 @router.post("/users/{user_id:id}/profile")

@@ -1,6 +1,7 @@
 """Routes by which people take back or put right what is known: forget, correct, export."""
 
-from collections.abc import AsyncGenerator
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -16,6 +17,8 @@ from .problems import Problem
 
 router = APIRouter(prefix="/v1", tags=["privacy"])
 
+Held = tuple[str, dict[str, Any]]
+"""Name of a table, and one of its rows."""
 
 DryRun = Annotated[bool, Query(description="Only say what would be removed.")]
 
@@ -81,10 +84,35 @@ async def correct(user_id: UserId, body: Correction, limner: Writing) -> Profile
     )
 
 
-@router.get("/users/{user_id:id}/export")
-async def export_user(user_id: UserId, limner: Reading) -> dict[str, Any]:
-    """Return everything that is kept about a user."""
-    return await limner.export_user(user_id)
+@router.get(
+    "/users/{user_id:id}/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "content": {"application/json": {"schema": {"type": "object"}}},
+            "description": "Table name to rows.",
+        }
+    },
+)
+async def export_user(user_id: UserId, limner: Reading) -> StreamingResponse:
+    """Stream everything that is kept about a user, as one object."""
+    rows = limner.stream_user(user_id)
+    first = await anext(rows)  # raises if nothing is kept, while there can still be another status
+    head = {"user_id": user_id, "tenant": limner.settings.tenant, "at": limner.now().isoformat()}
+    return StreamingResponse(_as_object(head, first, rows), media_type="application/json")
+
+
+async def _as_object(
+    head: Mapping[str, str], first: Held, rest: AsyncIterator[Held]
+) -> AsyncGenerator[bytes]:
+    """Spell rows out as one object of lists; those of a table come together."""
+    place, row = first
+    yield f"{json.dumps(head)[:-1]}, {json.dumps(place)}: [\n{json.dumps(row)}".encode()
+    async for table, row in rest:
+        between = ",\n" if table == place else f"\n], {json.dumps(table)}: [\n"
+        place = table
+        yield f"{between}{json.dumps(row)}".encode()
+    yield b"\n]}"
 
 
 @router.get(

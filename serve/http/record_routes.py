@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from ...errors import UnknownItemError, UnknownUserError
 from ...records import Item
 from .answers import AddedItems, HistoryPage, ItemsPage, RecordedEvents, StoreCounts, UsersPage
-from .asked import AsOf, Events, ItemId, NewItems, UserEvents, UserId
+from .asked import AsOf, DrawToo, Events, ItemId, NewItems, UserEvents, UserId
 from .lending import Reading, Writing
 from .paging import PAGE, Cursor, Limit, Place, cursor_of, id_behind, page_of, place_behind
 
@@ -17,16 +17,16 @@ _LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 @router.post("/users/{user_id:id}/events")
-async def record(user_id: UserId, body: Events, limner: Writing) -> RecordedEvents:
+async def record(user_id: UserId, body: Events, limner: Writing, draw: DrawToo = False) -> RecordedEvents:
     """Keep what a user did. Sent again, an event changes nothing."""
-    done = await limner.record(user_id, [event.interaction(user_id) for event in body.events])
+    done = await limner.record(user_id, [event.interaction(user_id) for event in body.events], draw=draw)
     return RecordedEvents(**done._asdict())
 
 
 @router.post("/events")
-async def record_many(body: UserEvents, limner: Writing) -> RecordedEvents:
+async def record_many(body: UserEvents, limner: Writing, draw: DrawToo = False) -> RecordedEvents:
     """Keep what several users did, in one durable write."""
-    done = await limner.record_many([event.interaction(event.user_id) for event in body.events])
+    done = await limner.record_many([event.interaction(event.user_id) for event in body.events], draw=draw)
     return RecordedEvents(**done._asdict())
 
 
@@ -63,7 +63,7 @@ async def add_items(body: NewItems, limner: Writing) -> AddedItems:
 @router.get("/items")
 async def items(limner: Reading, limit: Limit = PAGE, cursor: Cursor = None) -> ItemsPage:
     """Return the catalogue, in pages."""
-    batches = limner.doors.store.all_items(limit + 1, after=id_behind(cursor))
+    batches = limner.doors.recorded.all_items(limit + 1, after=id_behind(cursor))
     page, more = await page_of(batches, limit, lambda item: item.item_id)
     return ItemsPage(items=page, next_cursor=more)
 

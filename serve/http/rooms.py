@@ -140,8 +140,9 @@ class Rooms:
 
     async def _close_idle(self, most: int) -> None:
         idle = [tenant for tenant, room in self._rooms.items() if not room.guests]
-        for tenant in idle[: max(0, len(self._rooms) - most)]:
-            room = self._rooms.pop(tenant)
+        # All are taken out before the first is closed: who comes meanwhile must find none that is about to be closed.
+        leaving = [self._rooms.pop(tenant) for tenant in idle[: max(0, len(self._rooms) - most)]]
+        for room in leaving:
             if room.opened:
                 await room.limner.__aexit__(None, None, None)
 

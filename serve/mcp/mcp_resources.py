@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from ...errors import InputError
-from .mcp_tools import stored_portrait
+from ..stored import stored_portrait
 
 if TYPE_CHECKING:
     from mcp.types import ListResourcesResult, ReadResourceResult, ResourceTemplate

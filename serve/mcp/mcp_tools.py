@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ...errors import LimnerError, NoPortraitError, UnknownUserError
+from ...errors import LimnerError
 from ...recommendations import Filters
 from ...records import Interaction, Record, content_hash
 from ...tools.keys import Role
+from ..stored import stored_portrait
 from .mcp_words import (
     ClaimAnswer,
     ContextAnswer,
@@ -27,8 +28,6 @@ from .mcp_words import (
 
 if TYPE_CHECKING:
     from ...face import Limner
-    from ...models import Profile
-
 
 _ASK = "nothing was deleted yet; ask the user whether to delete this for good, then call again with `confirm` true"
 
@@ -85,20 +84,6 @@ async def get_profile(limner: "Limner", asked: GetProfile) -> ProfileAnswer:
         text=profile.text,
         claims=claims if asked.with_evidence else (),
     )
-
-
-async def stored_portrait(limner: "Limner", user_id: str) -> "Profile":
-    """Return the newest stored portrait.
-
-    Raises:
-        UnknownUserError: The user was never recorded.
-        NoPortraitError: No portrait was drawn yet.
-    """
-    profile = await limner.stored_profile(user_id)
-    if profile is None:
-        known = await limner.doors.store.has_user(user_id)
-        raise NoPortraitError(user_id) if known else UnknownUserError(user_id)
-    return profile
 
 
 async def get_context(limner: "Limner", asked: GetContext) -> ContextAnswer:

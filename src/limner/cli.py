@@ -11,6 +11,7 @@ import typer
 from . import __version__
 from .commands import (
     assistants,
+    backups,
     bench,
     cards,
     data,
@@ -20,6 +21,7 @@ from .commands import (
     drawing,
     evals,
     groups,
+    jobs,
     keys,
     mcp,
     models,
@@ -27,6 +29,8 @@ from .commands import (
     rank,
     recommend,
     serve,
+    torture,
+    work,
 )
 from .commands.common import JsonOption, StoreOption, fail, shared
 from .errors import LimnerError
@@ -70,6 +74,8 @@ app.command("group")(groups.group)
 app.command("groups")(groups.groups)
 app.command("mcp")(mcp.mcp)
 app.command("serve")(serve.serve)
+app.command("work")(work.work)
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")
 app.command("cards")(cards.cards)
 data.export_app.command("user")(privacy.export_user)
@@ -79,6 +85,9 @@ app.command("correct")(privacy.correct)
 app.add_typer(models.app, name="models")
 app.command("reindex")(data.reindex)
 app.command("doctor")(doctor.doctor)
+app.command("backup")(backups.backup_store)
+app.command("restore")(backups.restore_store)
+app.command("torture")(torture.torture)
 app.add_typer(bench.app, name="bench")
 app.add_typer(evals.app, name="eval")
 app.add_typer(distill.app, name="distill")

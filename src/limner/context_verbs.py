@@ -144,6 +144,7 @@ class ContextVerbs(ForgetVerbs):
             embedder=doors.embedder,
             questions=self._questions,
             counter=await self._counter(model),
+            screen=doors.screen,
         )
 
     async def _counter(self, model: str) -> "TokenCounter":

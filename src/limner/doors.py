@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .tools.catalogue import Catalogue
     from .tools.chat import ChatModel
     from .tools.embedder import Embedder
+    from .tools.privacy.screen import Screen
     from .tools.sql.sql_store import SqlStore
     from .tools.store import Store
 
@@ -31,6 +32,12 @@ class Doors:
     """The open doors."""
 
     store: "Store"
+    """Behind the screen: what models may read of people's words, and keeps what may be kept; see `tools.privacy`."""
+
+    recorded: "Store"
+    """The same without the screen: what was recorded, as it was, for its owner."""
+
+    screen: "Screen"
     embedder: "Embedder"
     catalogue: "Catalogue"
     chat: "ChatModel | None"
@@ -96,11 +103,19 @@ async def open_doors(
         WeightsMissingError: The encoder's weights are not on disk.
     """
     from .tools.chroma.chroma_catalogue import open_catalogue
+    from .tools.embedder import HashingEmbedder
     from .tools.encoders import cached
+    from .tools.privacy.screen import Screen
+    from .tools.privacy.screened_models import ScreenedChat, ScreenedEmbedder
+    from .tools.privacy.screened_store import ScreenedStore
 
     lent = lent or await open_shared(settings, stack, chat=chat)
-    store = lent.store.for_tenant(settings.tenant)
-    embedder = cached(lent.embedder, store)
+    screen = Screen(settings.privacy.of_tenant(settings.tenant))
+    recorded = lent.store.for_tenant(settings.tenant)
+    store = ScreenedStore(recorded.engine, settings.tenant, screen)
+    double = isinstance(lent.embedder, HashingEmbedder)
+    embedder = cached(lent.embedder if double else ScreenedEmbedder(lent.embedder, screen), store)
+    model = chat or lent.chat
     catalogue = await open_catalogue(
         folder=settings.store,
         chroma_url=settings.chroma_url,
@@ -110,7 +125,13 @@ async def open_doors(
     )
     _close_with(stack, catalogue)
     return Doors(
-        store=store, embedder=embedder, catalogue=catalogue, chat=chat or lent.chat, saver=lent.saver
+        store=store,
+        recorded=recorded,
+        screen=screen,
+        embedder=embedder,
+        catalogue=catalogue,
+        chat=ScreenedChat(model, screen) if model else None,
+        saver=lent.saver,
     )
 
 

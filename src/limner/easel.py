@@ -52,6 +52,7 @@ def start_drawing(
         ),
         logprobs=embedded if drafting.logprobs is None else drafting.logprobs,
         style=style_for(settings, own_chat=own_chat),
+        screen=doors.screen,
         space=open_space(settings.critic.space, encoder=doors.embedder.name),
     )
     cached = CachedChat(doors.chat, doors.store) if doors.chat else None

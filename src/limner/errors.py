@@ -28,6 +28,8 @@
     │   ├── WeightsMissingError
     │   └── ChecksumError
     ├── StoreError            the database
+    │   └── StoreNotEmptyError    a restore that would replace something
+    ├── BackupDamagedError    a backup that is not what was saved
     ├── ForgottenMeanwhileError  somebody was forgotten while work about them went on
     ├── EncoderChangedError   vectors of another encoder
     ├── SpaceError            a space taught on an encoder
@@ -425,6 +427,34 @@ class StoreError(LimnerError):
 
     def __str__(self) -> str:
         return f"store {self.url}: {self.reason}"
+
+
+class StoreNotEmptyError(StoreError):
+    """A backup is to be restored where something is already."""
+
+    code = "store_not_empty"
+
+    def __init__(self, url: str) -> None:
+        self.url, self.reason = url, "is not empty"
+        LimnerError.__init__(self, url)  # args == __init__'s parameters
+
+    def __str__(self) -> str:
+        return (
+            f"store {self.url} is not empty; choose another with `store`, or replace all of it with --replace"
+        )
+
+
+class BackupDamagedError(LimnerError):
+    """A file is no whole backup, or not what was saved; nothing of it was restored."""
+
+    code = "backup_damaged"
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be restored: {self.reason}; take another backup file"
 
 
 class ForgottenMeanwhileError(LimnerError):

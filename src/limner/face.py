@@ -52,13 +52,17 @@ class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs, ContextVerbs):
         lent: What this process has open already for other tenants; absent to open everything.
     """
 
-    async def record(self, user_id: str, events: Iterable[Interaction | Mapping[str, Any]]) -> "Recorded":
+    async def record(
+        self, user_id: str, events: Iterable[Interaction | Mapping[str, Any]], *, draw: bool = False
+    ) -> "Recorded":
         """Keep what a user did; durable when it returns.
 
         Args:
             user_id: Who did it.
             events: Interactions, or mappings with their fields (`user_id` may be left out). An `event_id`
                 that was recorded before changes nothing.
+            draw: Whether to queue a drawing of the user, in the same transaction; `limner serve` or `limner work` does
+                it.
 
         Returns:
             How many were new and how many were repeated.
@@ -67,20 +71,25 @@ class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs, ContextVerbs):
             BadRowError: An event is not valid; nothing was recorded.
         """
         return await self.doors.store.record(
-            [read_event(user_id, row, ix) for ix, row in enumerate(events, start=1)]
+            [read_event(user_id, row, ix) for ix, row in enumerate(events, start=1)],
+            draw_at=self._now() if draw else None,
         )
 
-    async def record_many(self, events: Iterable[Interaction | Mapping[str, Any]]) -> "Recorded":
+    async def record_many(
+        self, events: Iterable[Interaction | Mapping[str, Any]], *, draw: bool = False
+    ) -> "Recorded":
         """Keep what several users did, in one durable write; see `record`.
 
         Args:
             events: Interactions, or mappings with their fields; each names its user.
+            draw: Whether to queue a drawing of each user who did something; see `record`.
 
         Raises:
             BadRowError: An event is not valid; nothing was recorded.
         """
         return await self.doors.store.record(
-            [read_event(None, row, ix) for ix, row in enumerate(events, start=1)]
+            [read_event(None, row, ix) for ix, row in enumerate(events, start=1)],
+            draw_at=self._now() if draw else None,
         )
 
     async def add_items(self, items: Iterable[Item | Mapping[str, Any]]) -> int:
@@ -91,7 +100,8 @@ class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs, ContextVerbs):
         """
         valid = [read_item(row, ix) for ix, row in enumerate(items, start=1)]
         changed = await self.doors.store.put_items(valid)
-        await self.doors.catalogue.upsert(valid)
+        shown = await self.doors.store.items([item.item_id for item in valid])
+        await self.doors.catalogue.upsert(list(shown.values()))
         self._items_changed = True
         return changed
 
@@ -177,11 +187,11 @@ class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs, ContextVerbs):
 
     async def history(self, user_id: str, *, as_of: datetime | None = None) -> list[Interaction]:
         """Return what a user did before `as_of`, oldest first."""
-        return await self.doors.store.history(user_id, as_of=as_of or self._now())
+        return await self.doors.recorded.history(user_id, as_of=as_of or self._now())
 
     async def items(self, item_ids: Sequence[str]) -> dict[str, Item]:
         """Return the items that exist, by id."""
-        return await self.doors.store.items(item_ids)
+        return await self.doors.recorded.items(item_ids)
 
     async def rollouts(self) -> AsyncIterator[Rollout]:
         """Stream the log of all drafts in the order of writing."""

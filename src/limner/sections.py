@@ -357,3 +357,44 @@ class ProxySettings(Section):
     tenants: dict[str, str] | None = None
     """Tenant by a key's alias, its team's alias or its team's id. Absent: a key that names no tenant in its metadata
     belongs to `tenant`. Given, if only empty: such a key belongs to nobody, and its requests go through as they came."""
+
+
+class TenantPrivacy(Section):
+    """What one tenant allows; absent for what `privacy` says."""
+
+    redact: bool | None = None
+    """Whether personal data are taken out."""
+
+    sensitive: bool | None = None
+    """Whether sensitive traits may be told."""
+
+
+class PrivacySettings(Section):
+    """What of people's words reaches models and portraits."""
+
+    redact: bool = True
+    """Whether e-mail addresses, phone, card and bank account numbers, street addresses and names of other people are
+    taken out of people's words before any model or portrait sees them. The words themselves stay as recorded."""
+
+    sensitive: bool = False
+    """Whether health, religion, politics and sexuality may be noted and told."""
+
+    regions: tuple[str, ...] = (
+        *("US", "GB", "DE", "FR", "ES", "IT", "PT", "BR", "NL", "PL"),
+        *("RU", "TR", "CN", "JP", "KR", "IN", "MX"),
+    )
+    """Countries (ISO 3166-1) whose phone numbers are known without `+` too."""
+
+    tenants: dict[str, TenantPrivacy] = Field(default_factory=dict[str, TenantPrivacy])
+    """What tenants say instead."""
+
+    def of_tenant(self, tenant: str) -> "PrivacySettings":
+        """Return what holds for a tenant.
+
+        Examples:
+            >>> PrivacySettings(tenants={"clinic": TenantPrivacy(sensitive=True)}).of_tenant("clinic").sensitive
+            True
+        """
+        own = self.tenants.get(tenant)
+        said = own.model_dump(exclude_none=True) if own else {}
+        return self.model_copy(update={**said, "tenants": {}})

@@ -34,6 +34,7 @@ from .sections import (
     DraftingSettings,
     GroupSettings,
     PairingSettings,
+    PrivacySettings,
     ProxySettings,
     RecommendSettings,
     RewardWeights,
@@ -123,6 +124,9 @@ class Settings(BaseSettings):
 
     proxy: ProxySettings = ProxySettings()
     """How the hook inside a LiteLLM proxy works."""
+
+    privacy: PrivacySettings = PrivacySettings()
+    """What of people's words reaches models and portraits."""
 
     @classmethod
     def settings_customise_sources(

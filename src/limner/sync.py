@@ -37,13 +37,13 @@ class LimnerSync(PrivacyTwins):
     Arguments, results and errors are those of `Limner`; streams are plain iterators.
     """
 
-    def record(self, user_id: str, events: Events) -> "Recorded":
+    def record(self, user_id: str, events: Events, *, draw: bool = False) -> "Recorded":
         """See `Limner.record`."""
-        return self._call(lambda: self._limner.record(user_id, events))
+        return self._call(lambda: self._limner.record(user_id, events, draw=draw))
 
-    def record_many(self, events: Events) -> "Recorded":
+    def record_many(self, events: Events, *, draw: bool = False) -> "Recorded":
         """See `Limner.record_many`."""
-        return self._call(lambda: self._limner.record_many(events))
+        return self._call(lambda: self._limner.record_many(events, draw=draw))
 
     def add_items(self, items: Iterable[Item | Mapping[str, Any]]) -> int:
         """See `Limner.add_items`."""

@@ -64,7 +64,7 @@ def test_a_lasting_wish_is_known_by_how_it_begins(language: str, text: str, want
         (
             "de",
             "Vergiss das bitte.",
-            "Vergiss, was ich gesagt habe über Fisch.",
+            "Vergiss, was ich über Fisch gesagt habe.",
             "Vergiss bitte alles über mich.",
         ),
         ("fr", "Oublie ça.", "Oublie ce que j'ai dit sur le poisson.", "Oublie tout sur moi."),
@@ -76,7 +76,7 @@ def test_a_lasting_wish_is_known_by_how_it_begins(language: str, text: str, want
             "Dimentica tutto su di me.",
         ),
         ("pt", "Esquece isso.", "Esquece o que eu disse sobre peixe.", "Esquece tudo sobre mim."),
-        ("nl", "Vergeet dat.", "Vergeet wat ik zei over vis.", "Vergeet alles over mij."),
+        ("nl", "Vergeet dat.", "Vergeet wat ik over vis heb gezegd.", "Vergeet alles over mij."),
     ],
 )
 def test_what_is_to_be_forgotten_is_the_last_word_a_topic_or_everything(
@@ -97,6 +97,8 @@ def test_what_is_to_be_forgotten_is_the_last_word_a_topic_or_everything(
         "Never forget that I love fish.",
         "I forgot that.",
         "Don't forget this!",
+        "Forget about pasta, what about rice?",
+        "Forget about the budget for a moment: which lamp is best?",
         "Forget about it.",
         "> Forget that.",
     ],

@@ -279,6 +279,20 @@ async def test_forgotten_items_and_portraits_are_not_found_and_the_rest_is_after
     assert len((await theirs.similar_facets(query, 3, exclude_user="u9"))[0]) == 1
 
 
+async def test_who_is_portrayed_is_told_with_how_many_facets(open_: Opener) -> None:
+    embedder = HashingEmbedder()
+    catalogue, theirs = await open_(embedder, "a"), await open_(embedder, "b")
+    vectors = await embed(embedder, "green tea", "iron pot")
+    await catalogue.publish_facets("u#1", [facet("green tea"), facet("iron pot")], vectors)
+    await catalogue.publish_facets("u2", [facet("green tea")], vectors[:1])
+    await catalogue.publish_facets("u3", [facet("green tea")], vectors[:1])
+
+    await catalogue.forget_user("u3")
+
+    assert await catalogue.portrayed() == {"u#1": 2, "u2": 1}
+    assert await theirs.portrayed() == {}
+
+
 async def test_tenants_do_not_see_each_other(open_: Opener) -> None:
     embedder = HashingEmbedder()
     ours, theirs = await open_(embedder, "a"), await open_(embedder, "a-items")

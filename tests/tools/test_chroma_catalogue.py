@@ -18,7 +18,9 @@ from limner.tools.chroma import chroma_scrub
 from limner.tools.chroma.chroma_catalogue import ChromaCatalogue, open_catalogue
 from limner.tools.chroma.chroma_connection import ChromaConnection, connect
 from limner.tools.chroma.chroma_shelf import PAGE, ChromaShelf, Encoder
-from limner.tools.embedder import FloatArray, HashingEmbedder
+from limner.tools.embedder import Embedder, FloatArray, HashingEmbedder
+from limner.tools.encoders import CachedEmbedder
+from limner.tools.sql.sql_store import open_store
 
 ITEMS = [Item(item_id=f"i{number:04}", title=f"thing{number}") for number in range(8)]
 
@@ -40,7 +42,7 @@ class FailingEmbedder(HashingEmbedder):
 
 
 async def open_in(
-    folder: Path, embedder: HashingEmbedder | None = None, *, tenant: str = "default", rebuild: bool = False
+    folder: Path, embedder: Embedder | None = None, *, tenant: str = "default", rebuild: bool = False
 ) -> ChromaCatalogue:
     return await open_catalogue(
         folder=folder,
@@ -349,3 +351,63 @@ async def closing_catalogue(folder: Path, embedder: HashingEmbedder) -> AsyncGen
         yield catalogue
     finally:
         await catalogue.aclose()
+
+
+class LateEmbedder(HashingEmbedder):
+    """Shows the length of its vectors with the first of them, as a remote encoder does."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length, self.dimension = length, 0
+
+    async def embed(self, texts: Sequence[str]) -> FloatArray:
+        """Embed, and know from then on."""
+        self.dimension = self.length
+        return await super().embed(texts)
+
+
+async def test_an_encoder_that_shows_its_length_late_fills_an_index_that_opens_again(tmp_path: Path) -> None:
+    catalogue = await open_in(tmp_path, LateEmbedder(16))
+    await catalogue.upsert(ITEMS)
+    await catalogue.aclose()
+
+    embedder = LateEmbedder(16)
+    catalogue = await open_in(tmp_path, embedder)
+
+    [hits] = await catalogue.search(await embedder.embed([ITEMS[3].describe()]), 1)
+    assert [hit.id for hit in hits] == ["i0003"]
+    await catalogue.aclose()
+    with pytest.raises(EncoderChangedError, match=r"16-d.*24-d"):
+        await open_in(tmp_path, LateEmbedder(24))
+
+
+async def test_vectors_that_changed_their_length_are_refused_and_nothing_is_mixed(tmp_path: Path) -> None:
+    embedder = LateEmbedder(16)
+    catalogue = await open_in(tmp_path, embedder)
+    await catalogue.upsert(ITEMS[:4])
+    embedder.length = 24  # the model behind the name was replaced
+
+    with pytest.raises(EncoderChangedError, match=r"16-d.*24-d"):
+        await catalogue.upsert(ITEMS)
+    with pytest.raises(EncoderChangedError, match=r"16-d.*24-d"):
+        await catalogue.search(await embedder.embed(["tea"]), 1)
+
+    assert await catalogue.item_ids() == [item.item_id for item in ITEMS[:4]]
+    await catalogue.aclose()
+
+
+async def test_a_model_that_was_replaced_under_its_name_is_indexed_anew(tmp_path: Path) -> None:
+    store = await open_store(folder=tmp_path, database_url=None, tenant="default")
+    catalogue = await open_in(tmp_path, CachedEmbedder(LateEmbedder(16), store))
+    await catalogue.upsert(ITEMS[:4])
+    await catalogue.aclose()
+
+    embedder = CachedEmbedder(LateEmbedder(24), store)
+    catalogue = await open_in(tmp_path, embedder, rebuild=True)
+    await catalogue.reset()
+    await catalogue.upsert(ITEMS)
+
+    [hits] = await catalogue.search(await embedder.embed([ITEMS[3].describe()]), 1)
+    assert [hit.id for hit in hits] == ["i0003"]
+    await catalogue.aclose()
+    await store.aclose()

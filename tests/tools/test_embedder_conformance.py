@@ -244,6 +244,23 @@ async def test_vectors_of_another_encoder_are_not_taken_from_the_store(tmp_path:
     assert inner.texts == ["a"]
 
 
+async def test_cached_vectors_of_a_model_that_was_replaced_under_its_name_are_made_anew(
+    tmp_path: Path,
+) -> None:
+    store = await open_store(folder=tmp_path, database_url=None, tenant="default")
+    try:
+        await CachedEmbedder(HashingEmbedder(16), store).embed(["a", "b"])
+        replaced = CachedEmbedder(HashingEmbedder(24), store)
+
+        assert (await replaced.embed(["b", "c"])).shape == (2, 24)
+
+        inner = HashingEmbedder(24)
+        assert (await CachedEmbedder(inner, store).embed(["b", "c"])).shape == (2, 24)
+        assert inner.texts == []  # what was made anew is what is kept
+    finally:
+        await store.aclose()
+
+
 async def test_a_remote_vector_is_scaled_to_unit_norm(server: Server) -> None:
     server.vector = lambda _: [3.0, 4.0]
 

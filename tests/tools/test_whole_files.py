@@ -1,5 +1,7 @@
 """What is written appears whole or not at all, and leaves nothing behind."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,18 @@ def test_a_folder_with_something_in_it_is_refused_and_kept(tmp_path: Path) -> No
         raise AssertionError("must not begin")
 
     assert (tmp_path / "table").read_bytes() == b"rows"
+
+
+def test_what_a_killed_process_left_goes_a_day_later_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    left, folder, busy, other = (
+        tmp_path / f".{name}.part" for name in ("a.csv.1", "a.csv.2", "a.csv.3", "b.csv.4")
+    )
+    folder.mkdir()
+    for path in (left, folder / "table", busy, other):
+        path.write_text("half")
+    for path in (left, folder / "table", folder, other):
+        os.utime(path, (0, time.time() - 90_000))
+
+    write_whole(tmp_path / "a.csv", "whole")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.csv.3.part", ".b.csv.4.part", "a.csv"]

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from ...records import Item, content_hash
 from ..behalf import CATALOGUE, on_behalf
 from ..catalogue import FacetHit, Hit
 from ..embedder import Embedder, FloatArray
+from ..encoders import CachedEmbedder
 from .chroma_connection import ChromaConnection, connect
 from .chroma_scrub import scrub_folder
 from .chroma_shelf import ChromaShelf, Encoder
@@ -31,6 +33,8 @@ EMBED_BATCH = 512
 PACE = 0.25
 """Seconds from one write of facets to the next: what is published meanwhile is written together, since Chroma
 spends more on a write than on its vectors and lets no other thread run."""
+
+_PROBE = "a"
 
 Answer = TypeVar("Answer")
 
@@ -153,6 +157,11 @@ class ChromaCatalogue:
         """Return, for each row, the `k` nearest facets of other users, best first."""
         return await self._on_facets(lambda: self._similar(vectors, k, exclude_user))
 
+    async def portrayed(self) -> dict[str, int]:
+        """Return the users who have published facets, with how many."""
+        ids = await self._on_facets(self._facets.ids)
+        return Counter(key.rpartition("#")[0] for key in ids)
+
     async def forget_user(self, user_id: str) -> int:
         """Delete a user's vectors, whoever encoded them; return how many there were."""
         return await self._on_facets(lambda: self._facets.delete_group(user_id))
@@ -253,9 +262,15 @@ async def open_catalogue(
 
     Raises:
         EncoderChangedError: The index holds vectors of another encoder.
+        ModelError: A remote encoder does not say how long its vectors are.
         StoreError: The index is damaged, in use by another process or out of reach.
         SettingsError: `chroma_url` is not a URL.
     """
+    if (
+        not embedder.dimension
+    ):  # a remote encoder shows it with its first vector; a cache may know an older one
+        fresh = embedder.encoder if rebuild and isinstance(embedder, CachedEmbedder) else embedder
+        await fresh.embed([_PROBE])
     connection = await asyncio.to_thread(
         connect, folder / "chroma", chroma_url, wait=lock_wait, rebuild=rebuild
     )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 REQUEST_SECONDS = 60.0
 """A server that does not answer within this time counts as out of reach."""
 
+_FULL = "disk is full"
+_NO_ROOM = "make room and try again"
 REBUILD = "run `limner reindex` to rebuild it from the database"
 
 
@@ -66,7 +68,8 @@ def chroma_errors(place: str) -> Generator[None]:
     except httpx.HTTPError as error:
         raise StoreError(place, f"{type(error).__name__}: {error}; is the Chroma server up?") from error
     except (ChromaError, OSError) as error:
-        raise StoreError(place, f"{error}; {REBUILD}") from error
+        told = _NO_ROOM if _FULL in str(error) else REBUILD
+        raise StoreError(place, f"{error}; {told}") from error
     except BaseException as error:
         # Chroma's Rust core panics on some damaged files; its exception derives from BaseException alone.
         if type(error).__name__ != "PanicException":

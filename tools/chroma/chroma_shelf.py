@@ -150,6 +150,7 @@ class ChromaShelf:
         self.check()
         if k < 1 or len(vectors) == 0:
             return [[] for _ in vectors]
+        self._require_length(vectors)
         if self._copy is not None:
             return self._copy.table.search(vectors, k, exclude=exclude)
         barred = set(exclude)
@@ -168,10 +169,11 @@ class ChromaShelf:
 
     def write(self, ids: Sequence[str], vectors: FloatArray, rows: Sequence[Row]) -> None:
         """Add or replace; durable when it returns. Ids must differ from each other."""
-        if vectors.shape != (len(ids), self._encoder.dimension):
-            raise ValueError(f"`vectors` {vectors.shape} must be {(len(ids), self._encoder.dimension)}")
+        if vectors.ndim != 2 or len(vectors) != len(ids):
+            raise ValueError(f"`vectors` {vectors.shape} must have a row for each of {len(ids)} ids")
         if not ids:
             return
+        self._require_length(vectors)
         self.check()
         with chroma_errors(self._connection.place):
             step = min(PAGE, self._connection.client.get_max_batch_size())
@@ -183,6 +185,12 @@ class ChromaShelf:
                 self._copy = None
         self._ids = None
         self._mark()
+
+    def _require_length(self, vectors: FloatArray) -> None:
+        """Refuse vectors that the encoder would not have made when the collection was opened."""
+        if vectors.shape[1] != self._encoder.dimension:
+            now = Encoder(self._encoder.name, vectors.shape[1])
+            raise EncoderChangedError(self._name, str(self._encoder), str(now))
 
     def grouped(self, values: Collection[str]) -> list[str]:
         """Return the ids whose row has one of `values` in the field to group by."""

@@ -29,7 +29,9 @@ def forget_files(folder: Path, tenant: str, scope: Scope, *, dry_run: bool = Fal
     """
     return {
         "recommender index": _forget_index(folder / RECOMMENDER, tenant, dry_run=dry_run),
-        "rejected rows": _forget_rejects(folder / REJECTS, scope, dry_run=dry_run),
+        "rejected rows": _forget_rejects(folder / REJECTS, scope, dry_run=dry_run)
+        # Only a forget writes parts here, and one at a time: what lies there was left by one that was killed.
+        + _remove(sorted((folder / REJECTS).glob(".*.part")), dry_run=dry_run),
         "map of the catalogue": _forget_map(folder / MAPS, tenant, scope, dry_run=dry_run),
         "uploads": _remove(_older(folder / UPLOADS, "*", _LEFT_OVER), dry_run=dry_run),
     }

@@ -12,7 +12,7 @@ What is unsafe is a sentence, or the line of a mark. The rest of the text stays,
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -35,7 +35,7 @@ _TURNS = re.compile(
     r"|\[/?(?:INST|SYS|SYSTEM|ASSISTANT)\]|<</?SYS>>"
     r"|(?:^|\n)\s*(?:#{1,6}\s*)?(?:assistant|system (?:prompt|message))\s*:"
     r"|(?:^|\n)\s*#{1,6}\s*(?:system|assistant|user|instruction|response|developer)s?\s*:?\s*(?=\n|$)"
-    r"|(?:^|\n)[-=*]{3,}\s*(?:end|begin|new)\b[^\n]*",
+    r"|[-=*]{3,}\s*(?:end|begin|start)\s+(?:of\s+)?\w+[^\n]{0,20}[-=*]{3,}",
     re.IGNORECASE,
 )
 """Marks that open another turn; what follows belongs to it."""
@@ -47,7 +47,13 @@ _MARKS = re.compile(
     r"|https?://[^\s?#]*[?#][^\s]*(?:\{|%7b|prompt|data=|q=|text=|leak|secret)[^\s]*",
     re.IGNORECASE,
 )
-_RULES = (("cancel", "former", "rules"), ("tell", "dictated"), ("reveal", "secret"), ("become",), ("address",))
+_RULES = (
+    ("cancel", "former", "rules"),
+    ("tell", "dictated"),
+    ("reveal", "secret"),
+    ("become",),
+    ("address",),
+)
 _WORD = re.compile(r"\w+")
 _START = 3
 """Letters by which rules are looked up."""
@@ -92,7 +98,7 @@ def unsafe_spans(text: str) -> list[Span]:
     sentences = list(sentences_of(text))
     marked = [sentence for sentence in sentences if any(_meet(sentence, span) for span in found)]
     ordered = [sentence for sentence in sentences if _is_order(text[sentence.start : sentence.end])]
-    return _joined([*found, *marked, *ordered])
+    return joined([*found, *marked, *ordered])
 
 
 def is_unsafe(text: str) -> bool:
@@ -161,7 +167,7 @@ def _holds(rule: _Rule, plain: str) -> bool:
     return False
 
 
-def _joined(spans: Sequence[Span]) -> list[Span]:
+def joined(spans: Iterable[Span]) -> list[Span]:
     """Merge stretches that touch."""
     merged: list[Span] = []
     for span in sorted(spans):

@@ -7,7 +7,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-_FORMAT = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
+_FORMAT = re.compile(
+    "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 _JOINERS = "\u200c\u200d"
 _BLOB = re.compile(r"(?<![\w+/=-])(?:[A-Za-z0-9+/]{24,}={0,2}|[A-Za-z0-9_-]{24,})(?![\w+/=-])")
 _HEX = re.compile(r"(?<![\w])(?:[0-9a-fA-F]{2}[ :]?){20,}(?![\w])")
@@ -26,8 +28,8 @@ def without_unseen(text: str) -> str:
     r"""Return a text without characters that nobody sees; joiners stay where scripts and emoji need them.
 
     Examples:
-        >>> without_unseen("ig\u200bnore\u202e this"), without_unseen("می\u200cخواهم")
-        ('ignore this', 'می\u200cخواهم')
+        >>> without_unseen("ig\u200bnore\u202e this"), without_unseen("\u0645\u06cc\u200c\u062e")
+        ('ignore this', '\u0645\u06cc\u200c\u062e')
     """
     if text.isascii() or not _FORMAT.search(text):
         return text
@@ -44,11 +46,11 @@ def _is_needed(text: str, place: int) -> bool:
 
 
 def folded(text: str) -> str:
-    """Return a text as orders are looked for in it: compatibility forms, look-alikes and case made plain.
+    r"""Return a text as orders are looked for in it: compatibility forms, look-alikes and case made plain.
 
     Examples:
-        >>> folded("ＩＧＮＯＲＥ"), folded("іgnоrе"), folded("привет")
-        ('ignore', 'ignore', 'привет')
+        >>> folded("\uff29gnore"), folded("ign\u043ere"), folded("\u043d\u043e")
+        ('ignore', 'ignore', '\u043d\u043e')
     """
     plain = unicodedata.normalize("NFKC", without_unseen(text)).replace("’", "'")  # noqa: RUF001  # typographic
     if not plain.isascii():

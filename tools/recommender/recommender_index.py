@@ -202,6 +202,16 @@ def load_index(path: Path, space: Space) -> RecommenderIndex | None:
         return None
 
 
+def read_facts(path: Path) -> IndexFacts | None:
+    """Return what an index says that it rests on; `None` if the file cannot be read."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            told: dict[str, Any] = json.loads(archive["told"].tobytes())
+        return IndexFacts.model_validate(told["facts"])
+    except _BROKEN:
+        return None
+
+
 def _signals(arrays: Mapping[str, NDArray[Any]], told: Mapping[str, Any], space: Space) -> Signals:
     words = Words.of(arrays["vectors"].astype(np.float32), space) if "vectors" in arrays else None
     crowd = None

@@ -46,7 +46,7 @@ _VECTORS = select(vectors.c.key, vectors.c.vector).where(
 )
 _REPLACE_ITEMS = Insert(items, "replace", "data")
 _REPLACE_COMPLETIONS = Insert(completions, "replace", "answer")
-_KEEP_VECTORS = Insert(vectors)
+_KEEP_VECTORS = Insert(vectors, "replace", "vector")
 _KEEP_OWNERS = Insert(vector_owners)
 
 

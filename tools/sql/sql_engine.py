@@ -1,6 +1,7 @@
 """What runs functions of a connection, whatever the database is."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -24,6 +25,10 @@ class Engine(Protocol):
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Run a change and return when it is durable."""
+        ...
+
+    async def snapshot(self, query: Callable[[Connection], T], folder: Path) -> T:
+        """Run a long query that sees one moment, while others write; `folder` has room for a copy."""
         ...
 
     async def scrub(self) -> None:

@@ -246,6 +246,11 @@ def _see_users(
         for part in chunks(row["event_id"] for row in rows):
             for user_id, at in connection.execute(_FIRST_SEEN, {"tenant": tenant, "event_ids": part}):
                 first_at[user_id] = min(at, first_at.get(user_id, at))
+    see_users(connection, tenant, first_at)
+
+
+def see_users(connection: Connection, tenant: str, first_at: Mapping[str, int]) -> None:
+    """List users with the moment they were first seen; an earlier one stays."""
     _SEE_USERS.run(
         connection,
         [

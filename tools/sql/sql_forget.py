@@ -57,17 +57,22 @@ def forget_step(connection: Connection, tenant: str, forget: Forget) -> Forget:
     return changed
 
 
+def forget_now(connection: Connection, tenant: str, scope: Scope) -> Counter[str]:
+    """Do all steps in the transaction of the connection; return what that removed."""
+    removed, done = Counter[str](), False
+    while not done:
+        counted, done = _step(connection, tenant, scope)
+        removed += counted
+    return removed
+
+
 def rehearse(connection: Connection, tenant: str, scope: Scope) -> None:
     """Do all steps, then undo them.
 
     Raises:
         RehearsedError: Always; it says what was removed.
     """
-    removed, done = Counter[str](), False
-    while not done:
-        counted, done = _step(connection, tenant, scope)
-        removed += counted
-    raise RehearsedError(removed)
+    raise RehearsedError(forget_now(connection, tenant, scope))
 
 
 def cached_for(connection: Connection, tenant: str) -> set[str]:

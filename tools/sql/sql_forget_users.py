@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, and_, delete, func, or_, select
 
+from ..jobs import DRAW
 from . import sql_memories
 from .sql_forget_texts import Texts
 from .sql_tables import (
@@ -89,7 +90,7 @@ class UserTraces:
         for table in (group_users, group_members):
             self._delete(table, table.c.user_id == user_id)
         self._forget_caches(user_id)
-        self._forget_jobs(user_id)
+        self._forget_jobs(user_id, but=DRAW)  # the next portrait is still wanted
 
     def _forget_profiles(self, user_id: str, first: int) -> None:
         """Remove the versions that know the moment, and remember the highest number there was."""
@@ -114,10 +115,11 @@ class UserTraces:
             self._delete(memory_vectors, sql_memories.among(memory_vectors, spots))
             self._delete(memories, sql_memories.among(memories, spots))
 
-    def _forget_jobs(self, user_id: str) -> None:
-        """Remove background jobs that name a user."""
+    def _forget_jobs(self, user_id: str, *, but: str | None = None) -> None:
+        """Remove background jobs that name a user, but those of one kind."""
         rows = self._db.execute(select(jobs.c.job_id, jobs.c.data).where(jobs.c.tenant == self._tenant))
-        naming = [row.job_id for row in rows if says(json.loads(row.data), user_id)]
+        told = [(row.job_id, json.loads(row.data)) for row in rows]
+        naming = [job_id for job_id, data in told if data["kind"] != but and says(data, user_id)]
         self._delete(jobs, jobs.c.job_id.in_(naming))
 
     def _leave_groups(self, user_id: str) -> None:

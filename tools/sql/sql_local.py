@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ...errors import StoreError
+from ..whole_files import beside
 
 T = TypeVar("T")
 READERS = 2
@@ -91,6 +92,11 @@ class LocalEngine:
         except SQLAlchemyError as error:
             raise StoreError(self.url, reason_of(error)) from error
 
+    async def snapshot(self, query: Callable[[Connection], T], folder: Path) -> T:
+        """Run a long query on a copy of the file as it is at one moment, so that the log can shrink meanwhile."""
+        self._check_open()
+        return await asyncio.to_thread(self._query_copy, query, folder)
+
     async def scrub(self) -> None:
         """Write the file anew without what was deleted, and empty its log."""
         self._check_open()
@@ -130,6 +136,26 @@ class LocalEngine:
             raise StoreError(
                 self.url, f"deleted bytes are still in the file: {reason}; run `limner forget --resume`"
             )
+
+    def _query_copy(self, query: Callable[[Connection], T], folder: Path) -> T:
+        part = beside(folder / self._file.name)
+        part.touch(mode=0o600, exist_ok=False)
+        copy = create_engine(f"sqlite:///{part}", poolclass=NullPool)
+        try:
+            with (
+                closing(sqlite3.connect(self._file, timeout=BUSY_SECONDS)) as source,
+                closing(sqlite3.connect(part)) as target,
+            ):
+                source.backup(target)
+            with copy.connect() as connection:
+                return query(connection)
+        except (sqlite3.Error, SQLAlchemyError) as error:
+            reason = reason_of(error) if isinstance(error, SQLAlchemyError) else str(error)
+            raise StoreError(self.url, f"cannot be copied: {reason}") from error
+        finally:
+            copy.dispose()
+            for leftover in folder.glob(f"{part.name}*"):
+                leftover.unlink(missing_ok=True)
 
     def _query(self, query: Callable[[Connection], T]) -> T:
         connection: Connection | None = getattr(self._mine, "connection", None)

@@ -1,6 +1,7 @@
 """PostgreSQL by URL: a pool of connections, each call one transaction."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import URL, Connection, make_url, text
@@ -75,6 +76,15 @@ class ServerEngine:
             except SQLAlchemyError as error:
                 raise StoreError(self.url, reason_of(error)) from error
         raise AssertionError("the last attempt returns or raises")
+
+    async def snapshot(self, query: Callable[[Connection], T], folder: Path) -> T:
+        """Run a long query that sees one moment, while others write."""
+        still = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        try:
+            async with still.connect() as connection:
+                return await connection.run_sync(query)
+        except SQLAlchemyError as error:
+            raise StoreError(self.url, reason_of(error)) from error
 
     async def scrub(self) -> None:
         """Write every table anew without what was deleted; each is locked for as long as that takes."""

@@ -20,7 +20,7 @@ from ..behalf import behalf
 from ..grouping.stored_groups import Choice, Grouping, MarkedUser, Placed
 from ..memories import Memories
 from ..store import Counts, ItemStatistics, Published, RatingScale, Recorded, Subject
-from . import sql_caches, sql_cards, sql_events, sql_groups, sql_portraits
+from . import sql_caches, sql_cards, sql_events, sql_groups, sql_jobs, sql_portraits
 from .sql_engine import Engine
 from .sql_forgetting import SqlForgetting
 from .sql_local import LocalEngine
@@ -83,11 +83,25 @@ class SqlStore(SqlForgetting):
         """What assistants put away."""
         return Memories(self._engine, self.tenant)
 
-    async def record(self, interactions: Sequence[Interaction]) -> Recorded:
+    async def record(
+        self, interactions: Sequence[Interaction], *, draw_at: datetime | None = None
+    ) -> Recorded:
         """Keep interactions; an event id that is already there is left as it is."""
         if not interactions:
             return Recorded(0, 0)
-        return await self._engine.write(lambda db: sql_events.record(db, self.tenant, interactions))
+
+        def change(connection: Connection) -> Recorded:
+            recorded = sql_events.record(connection, self.tenant, interactions)
+            if draw_at is not None and recorded.added:
+                user_ids = [event.user_id for event in interactions]
+                sql_jobs.queue_draws(connection, self.tenant, user_ids, draw_at)
+            return recorded
+
+        return await self._engine.write(change)
+
+    def shown(self, interactions: Sequence[Interaction]) -> list[Interaction]:
+        """Return interactions as models may read them: here as they are."""
+        return list(interactions)
 
     async def put_items(self, items: Sequence[Item]) -> int:
         """Insert or replace items; return how many were new or changed."""

@@ -243,10 +243,14 @@ jobs = Table(
     Column("revision", BigInteger, nullable=False),
     Column("beat", BigInteger, nullable=False),
     Column("data", Text, nullable=False),
+    Column("due", BigInteger, nullable=False, server_default="0"),
+    Column("once", Name),
     Index(None, "tenant", "created", "job_id"),
-    Index(None, "state"),
+    Index(None, "state", "due"),
+    Index(None, "tenant", "once"),
 )
-"""Background jobs; `revision` counts their changes, `beat` is when their process last said that it lives."""
+"""Background jobs; `revision` counts their changes, `beat` is when their process last said that it lives, `due` when
+one that waits may be taken, and of those that wait only one has the same `once`."""
 
 memories = Table(
     "memories",

@@ -59,7 +59,7 @@ def begin(connection: Connection, tenant: str, scope: Scope) -> Forget:
     )
     seq = count(connection, tenant)
     for parts, until in _stones(connection, tenant, scope):
-        _set(connection, tenant, _mark(salt, *parts), until, seq)
+        _set(connection, tenant, mark_of(salt, *parts), until, seq)
     forget = Forget(seq, "rows", scope, {}, scope.at)
     connection.execute(forgets.insert(), {"tenant": tenant, **_row(forget)})
     return forget
@@ -105,8 +105,8 @@ def is_stale(connection: Connection, tenant: str, work: Behalf) -> bool:
     if any(subject.startswith("item:") for subject in work.subjects):
         return True  # whose words it shows nobody wrote down
     names = [subject.removeprefix("user:") for subject in work.subjects]
-    marks = [_mark(row.salt, kind, name) for name in names for kind in ("user", "part")]
-    marks.append(_mark(row.salt, "tenant"))
+    marks = [mark_of(row.salt, kind, name) for name in names for kind in ("user", "part")]
+    marks.append(mark_of(row.salt, "tenant"))
     found = connection.execute(_FOUND, {"tenant": tenant, "marks": marks})
     return any(stone.seq > work.since for stone in found)
 
@@ -116,7 +116,7 @@ def forgotten_events(connection: Connection, tenant: str, rows: Sequence[Row]) -
     state = connection.execute(_STATE, {"tenant": tenant}).one_or_none()
     if state is None or not state.forgets or state.salt is None:
         return set()
-    by_event = {row: _marks_of(state.salt, row) for row in rows}
+    by_event = {row: marks_of(state.salt, row) for row in rows}
     wanted = sorted({mark for marks in by_event.values() for mark in marks})
     until = _untils(connection, tenant, wanted)
     return {
@@ -131,7 +131,7 @@ def forgotten_users(connection: Connection, tenant: str, user_ids: Iterable[str]
     state = connection.execute(_STATE, {"tenant": tenant}).one_or_none()
     if state is None or state.salt is None:
         return {}
-    marks = {_mark(state.salt, "user", user_id): user_id for user_id in user_ids}
+    marks = {mark_of(state.salt, "user", user_id): user_id for user_id in user_ids}
     found = _untils(connection, tenant, sorted(marks))
     return {marks[mark]: moment_at(until) for mark, until in found.items()}
 
@@ -158,7 +158,9 @@ def _stones(connection: Connection, tenant: str, scope: Scope) -> list[tuple[tup
             (("item", item), _until(connection, tenant, scope, interactions.c.item_id == item)),
             everybody,
         ]
-    return [everybody]
+    if scope.kind == "older" and scope.before is not None:  # refuses nothing, but a restore heeds it
+        return [(("older",), micros(scope.before)), everybody]
+    return [(("all",), micros(scope.at)), everybody]
 
 
 def _until(connection: Connection, tenant: str, scope: Scope, *where: Any) -> int:
@@ -171,14 +173,16 @@ def _until(connection: Connection, tenant: str, scope: Scope, *where: Any) -> in
     return int(newest) if newest < _ORDERS_END else max(asked, int(newest))
 
 
-def _marks_of(salt: str, row: Row) -> list[str]:
-    marks = [_mark(salt, "event", row.user_id, row.event_id), _mark(salt, "user", row.user_id)]
+def marks_of(salt: str, row: Row) -> list[str]:
+    """Return the tombstones that would refuse an event."""
+    marks = [mark_of(salt, "event", row.user_id, row.event_id), mark_of(salt, "user", row.user_id)]
     if row.item_id is not None:
-        marks += [_mark(salt, "item", row.item_id), _mark(salt, "both", row.user_id, row.item_id)]
+        marks += [mark_of(salt, "item", row.item_id), mark_of(salt, "both", row.user_id, row.item_id)]
     return marks
 
 
-def _mark(salt: str, *parts: str) -> str:
+def mark_of(salt: str, *parts: str) -> str:
+    """Return the tombstone of what these parts name."""
     return hashlib.blake2b(json.dumps(parts).encode(), key=bytes.fromhex(salt), digest_size=16).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Commands that measure: `bench core`, `bench eval`, `bench groups`, `bench serve`."""
+"""Commands that measure: `bench core`, `bench eval`, `bench groups`, `bench serve`, `bench soak`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -165,6 +165,48 @@ def serve(
         with err.status("starting") as status:
             notice = status.update
             report = run_serve(sizes, folder, command=command, database_url=database_url, notice=notice)
+    except LimnerError as error:
+        fail(error, as_json=as_json)
+    _show(report, page, as_json=as_json)
+
+
+@app.command("soak")
+def soak(
+    minutes: Annotated[float, typer.Option("--minutes", min=0.05, help="Length of the load.")] = 120.0,
+    rate: Annotated[float, typer.Option("--rate", min=0.1, help="Requests a second.")] = 10.0,
+    users: Annotated[int, typer.Option("--users", min=1, help="Invented users.")] = 1000,
+    embedder: Annotated[
+        str | None, typer.Option("--embedder", help="Encoder of the questions (default minilm).")
+    ] = None,
+    database_url: Annotated[
+        str | None, typer.Option("--database-url", help="PostgreSQL to use in place of SQLite.")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Folder to build the store in; removed at the end if absent."),
+    ] = None,
+    page: Annotated[Path | None, typer.Option("--out", help="Markdown file to write.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Load a server steadily for a long time and tell what grows: memory, file handles, logs. The users are invented.
+
+    Example:  limner bench soak --minutes 120 --out docs/benchmarks/soak.md
+    """
+    import tempfile
+
+    from ..evals.bench.soak import Sizes, run_soak
+
+    as_json = wants_json(as_json)
+    sizes = Sizes(minutes=minutes, rate=rate, users=users, every=min(5.0, minutes * 60 / 40))
+    sizes = replace(sizes, embedder=embedder or sizes.embedder)
+    command = f"limner bench soak --minutes {minutes:g} --rate {rate:g} --users {users}"
+    command += (
+        f"{f' --embedder {embedder}' if embedder else ''}{' --database-url URL' if database_url else ''}"
+    )
+    try:
+        with tempfile.TemporaryDirectory(prefix="limner-soak-") as own, err.status("starting") as status:
+            where, notice = folder or Path(own), status.update
+            report = run_soak(sizes, where, command=command, database_url=database_url, notice=notice)
     except LimnerError as error:
         fail(error, as_json=as_json)
     _show(report, page, as_json=as_json)

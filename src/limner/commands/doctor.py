@@ -1,9 +1,10 @@
-"""Command `doctor`: can everything that the settings name be used?"""
+"""Command `doctor`: can everything that the settings name be used, and is what they keep whole?"""
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -11,9 +12,10 @@ from rich.table import Table
 
 from .. import __version__
 from ..doors import open_only_store
-from ..errors import LimnerError
+from ..errors import InputError, LimnerError
+from ..integrity import Examined, examine, mend, tenants_of
 from ..settings import EMBEDDED, NO_MODEL, Settings
-from .common import JsonOption, ModelOption, StoreOption, out, print_json, settings_for, wants_json
+from .common import JsonOption, ModelOption, StoreOption, fail, out, print_json, say, settings_for, wants_json
 
 Check = Callable[[Settings], Awaitable[str]]
 
@@ -31,24 +33,104 @@ class Finding:
     detail: str
     """What was found, or what to do."""
 
+    kind: str | None = None
+    """Of damage: its stable name."""
 
-def doctor(model: ModelOption = None, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Check settings, store, index, weights and model; nothing is changed but an empty store is created.
+    tenant: str | None = None
+    """Of damage: whose."""
 
-    Example:  limner doctor --model gpt-5-mini
+    count: int | None = None
+    """Of damage: how much."""
+
+    examples: tuple[str, ...] = ()
+    """Of damage: ids of some of it."""
+
+
+def doctor(
+    model: ModelOption = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what is found; shows it and asks first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --fix: do not ask.")] = False,
+    every_tenant: Annotated[
+        bool, typer.Option("--every-tenant", help="Look at what is kept for every tenant.")
+    ] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check settings, store, index, weights and model, and whether what is kept is whole.
+
+    Without --fix nothing is changed but an empty store is created.
+
+    Examples:  limner doctor --model gpt-5-mini  ·  limner doctor --fix
     """
+    as_json = wants_json(as_json)
+    if fix and as_json and not yes:
+        fail(InputError("add --yes to mend, or leave out --fix to see what is wrong"), as_json=True)
     settings = settings_for(store, model=model)
     findings = asyncio.run(_examine(settings))
-    if wants_json(as_json):
+    whole, examined = asyncio.run(_integrity(settings, every_tenant))
+    if fix and examined is not None and examined.mendable:
+        if not yes:
+            _show([*findings, *whole])
+            typer.confirm(f"Mend {len(examined.mendable)} kinds of damage as said?", abort=True)
+        whole, examined = asyncio.run(_integrity(settings, every_tenant, fix=True))
+    findings += whole
+    if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
-        table = Table("", "what", "found")
-        for finding in findings:
-            mark = "[green]ok[/]" if finding.ok else "[bold red]no[/]"
-            table.add_row(mark, finding.check, escape(finding.detail))
-        out.print(table)
+        _show(findings)
+        if not fix and examined is not None and examined.mendable:
+            say("`limner doctor --fix` does what is said there; take a backup before: `limner backup FILE`")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    table = Table("", "what", "found")
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.ok else "[bold red]no[/]"
+        table.add_row(mark, finding.check, escape(finding.detail))
+    out.print(table)
+
+
+async def _integrity(
+    settings: Settings, every_tenant: bool, *, fix: bool = False
+) -> tuple[list[Finding], Examined | None]:
+    """Look whether what is kept is whole, and mend it if asked."""
+    try:
+        tenants = await tenants_of(settings) if every_tenant else None
+        examined = await (mend if fix else examine)(settings, tenants)
+    except LimnerError as error:
+        return [Finding(check="integrity", ok=False, detail=f"cannot be told: {error}")], None
+    return _told(examined), examined
+
+
+def _told(examined: Examined) -> list[Finding]:
+    found = [
+        Finding(check="mended", ok=True, detail=f"{count:,} of kind {kind}", kind=kind, count=count)
+        for kind, count in examined.mended.items()
+    ]
+    for each in examined.damage:
+        remedy = f"--fix {each.remedy}" if each.remedy else "restore a backup, or import these again"
+        if each.passing:
+            remedy = f"that is done when they are needed next; {remedy} now"
+        found.append(
+            Finding(
+                check="integrity",
+                ok=each.passing,
+                detail=f"{each}; {remedy}",
+                kind=each.kind,
+                tenant=each.tenant,
+                count=each.count,
+                examples=each.examples,
+            )
+        )
+    for place, reason in examined.unseen.items():
+        found.append(Finding(check="integrity", ok=False, detail=f"{place} could not be looked at: {reason}"))
+    if not (examined.damage or examined.unseen):
+        found.append(
+            Finding(check="integrity", ok=True, detail="nothing is missing, left over or out of order")
+        )
+    return found
 
 
 async def _examine(settings: Settings) -> list[Finding]:

@@ -148,4 +148,13 @@ def training_progress(label: str) -> Generator[TrainingProgress]:
 
 def _bar(*columns: ProgressColumn) -> Progress:
     """Return a bar on standard error that goes when it is done, and is not there where nobody sees it move."""
-    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+    return _Bar(*columns, console=err, transient=True, disable=not err.is_terminal)
+
+
+class _Bar(Progress):
+    """A bar that, switched off, prints nothing at all: rich before 14 ends even such a one with an empty line."""
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        if not self.disable:
+            super().stop()

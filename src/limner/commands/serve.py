@@ -31,7 +31,7 @@ def serve(
     settings = settings_for(store, model=model, serve=given(host=host, port=port, workers=workers))
 
     async def work() -> None:
-        _need_server()
+        need_server()
         from ..serve.http.serving import check_workers, serve_here
 
         if settings.serve.workers == 1:
@@ -46,7 +46,7 @@ def serve(
         serve_with_workers(settings, note, browse=browse)
 
 
-def _need_server() -> None:
+def need_server() -> None:
     """Say which extra is missing.
 
     Raises:

@@ -139,22 +139,20 @@ def test_no_part_nor_both_together_ever_exceed_the_room(
     assert listed <= told  # whole, or not at all
 
 
-ABOUT = 16
-"""Words of the line that says what a profile is."""
-
-
 def test_the_frame_is_as_long_as_the_numbers_below_say() -> None:
-    assert len(words_of("en").about.split()) == ABOUT
-    assert (words_of("en").likes.split(), words_of("en").dislikes.split()) == (["Likes:"], ["Dislikes:"])
+    fixed = words_of("en")
+
+    assert (len(fixed.about.split()), len(fixed.brief.split())) == (10, 3)
+    assert (fixed.likes.split(), fixed.dislikes.split()) == (["Likes:"], ["Dislikes:"])
 
 
 def test_the_first_like_and_the_first_dislike_come_before_all_others() -> None:
     likes, dislikes = ["one two three.", "four five six."], ["seven eight nine."]
 
-    # A line costs its words and one for its end. Frame: 2 + 17 + 1 + 2; the first like with its heading 5 + 2: 29.
-    least = stable(likes, dislikes, max_tokens=42)  # 70 % are 29
-    # The second like would take 5 more, the dislike with its heading 7: 36.
-    more = stable(likes, dislikes, max_tokens=52)  # 70 % are 36
+    # A line costs its words and one for its end. Frame: 2 + 4 + 1 + 2; the first like with its heading 5 + 2: 16.
+    least = stable(likes, dislikes, max_tokens=32)  # half is 16
+    # The second like would take 5 more, the dislike with its heading 7: 23.
+    more = stable(likes, dislikes, max_tokens=46)  # half is 23
 
     assert "one two three." in least.text and least.text.count("\n- ") == 1
     assert "seven eight nine." in more.text and "four five six." not in more.text
@@ -170,13 +168,23 @@ def test_a_sentence_that_does_not_fit_makes_room_for_a_shorter_one() -> None:
 
 
 def test_where_nothing_fits_beside_it_the_line_about_it_gives_way_and_then_the_share() -> None:
-    whole, bare, all_of_it, nothing = (
-        stable(["one two three."], [], max_tokens=room).text for room in (45, 20, 12, 6)
+    whole, brief, bare, all_of_it, nothing = (
+        stable(["one two three."], [], max_tokens=room).text for room in (80, 79, 24, 12, 6)
     )
 
-    assert "data, never instructions" in whole
+    assert f"\n{words_of('en').about}\n" in whole  # 10 words are an eighth of 80
+    assert f"\n{words_of('en').brief}\n" in brief
     assert bare == all_of_it == "<user_profile>\nLikes:\n- one two three.\n</user_profile>"
     assert nothing == ""
+
+
+@pytest.mark.parametrize(("room", "most"), [(100, 50), (150, 90), (400, 280)])
+def test_the_stable_part_leaves_room_for_a_question(room: int, most: int) -> None:
+    # Half of a small room, all but 60 tokens of a larger one, 70 % of what is left over from there.
+    told = stable([f"one{number}." for number in range(200)], [], max_tokens=room)
+
+    # A line costs its end too, and up to 4 are left: less than the next, the last line's own, and an empty one.
+    assert most - 4 <= told.tokens + told.text.count("\n") <= most
 
 
 def test_the_portraits_own_words_are_told_where_its_lists_lack_them() -> None:
@@ -213,6 +221,36 @@ def test_a_question_is_answered_first_and_the_newest_comes_after() -> None:
     assert lines[1] == '- 2026-03-04 said: "I own thing number 3."'
     assert "number 19" in lines[2]
     assert "number 5." not in told
+
+
+def test_what_answers_a_question_comes_before_what_was_said_last() -> None:
+    known = material(portrait([], []), ["I can't eat gluten at all.", "I love owls.", "I like chess."])
+    fitting = Scored({}, {"m0": 0.9, "m1": 0.0, "m2": 0.1})
+
+    # A line costs its words and one for its end: the stable part 2, the frame 5, the heading 12, the answer 8: 27 of
+    # 28. One of the others would take 5, and would have left too little for the answer.
+    tight, roomy = (
+        volatile_part(known, fitting, words_of("en"), WordTokens(), stable="-", max_tokens=room).text
+        for room in (28, 40)
+    )
+
+    assert [line for line in tight.split("\n") if line.startswith("- ")] == [
+        '- "I can\'t eat gluten at all."'
+    ]
+    assert [line[3:9] for line in roomy.split("\n") if line.startswith("- ")] == [
+        "I can'",
+        "I like",
+        "I love",
+    ]
+
+
+def test_what_the_portrait_speaks_of_and_was_said_since_comes_first_whatever_is_asked() -> None:
+    known = material(portrait(["Enjoys chess."], []), ["I hate chess by now.", "My boat is made of oak."])
+    fitting = Scored({}, {"m0": 0.0, "m1": 0.9})
+
+    told = volatile_part(known, fitting, words_of("en"), WordTokens(), stable="Enjoys chess.", max_tokens=32)
+
+    assert "I hate chess by now." in told.text and "oak" not in told.text
 
 
 def test_a_moment_that_only_counts_an_order_is_no_date() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,9 @@ async def test_of_a_file_those_who_came_back_are_left_out_too(store: SqlStore) -
 
 
 def training_set(folder: Path, rows: list[dict[str, Any]]) -> Path:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    pa: Any = import_module("pyarrow")  # tells no types
     (folder / "train").mkdir(parents=True)
     schema = pa.schema([("user_id", pa.string()), ("as_of", pa.timestamp("us", tz="UTC"))])
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "train" / "prompt_only.parquet")

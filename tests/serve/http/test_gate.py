@@ -1,14 +1,17 @@
 """Who is let in: keys, roles, tenants, names and limits."""
 
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
 import pytest
 
+from limner import Limner
 from limner.errors import SettingsError
 from limner.serve.http.app import create_app
 from limner.serve.http.rooms import Rooms
-from limner.settings import load_settings
+from limner.settings import Settings, load_settings
+from limner.tools.scripted import ScriptedChat
 
 OPEN = {"/livez", "/readyz"}
 
@@ -220,3 +223,24 @@ async def test_too_many_tenants_take_turns(start: Any) -> None:
 
     assert users == [["u0"], ["u1"], ["u2"], ["u3"]]
     assert server.rooms.open_tenants <= 2
+
+
+async def test_a_tenant_that_is_asked_for_while_others_close_stays_open(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = settings.model_copy(update={"serve": settings.serve.model_copy(update={"tenants_open": 1})})
+    close, asked = Limner.__aexit__, list[Limner]()
+
+    async with Rooms(few, chat=ScriptedChat()) as rooms, AsyncExitStack() as stack:
+
+        async def close_slowly(closing: Limner, *exc: Any) -> None:
+            if not asked:  # the first that closes: somebody comes in for the second
+                asked.append(await stack.enter_async_context(rooms.limner("b")))
+            await close(closing, *exc)
+
+        monkeypatch.setattr(Limner, "__aexit__", close_slowly)
+        async with rooms.limner("a"):
+            async with rooms.limner("b"):
+                pass  # `a` is in use, so the tenant of the settings and `b` are closed
+
+            assert (await asked[0].counts()).users == 0

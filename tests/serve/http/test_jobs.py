@@ -195,7 +195,7 @@ async def test_a_job_that_another_process_is_asked_to_cancel_ends(server: Any, s
     assert (await ended(server, job))["state"] == "cancelled"
 
 
-async def test_a_stop_marks_what_runs_and_the_next_start_can_begin_it_again(
+async def test_a_stop_puts_back_what_runs_and_the_next_start_does_it(
     settings: Any, stuck: Stuck, start: Any
 ) -> None:
     from limner.tools.scripted import ScriptedChat
@@ -214,23 +214,51 @@ async def test_a_stop_marks_what_runs_and_the_next_start_can_begin_it_again(
 
     stuck.let_go.set()
     server = await start()
-    found = (await server.client.get(f"/v1/jobs/{job['job_id']}")).json()
-    again = (await server.client.post(f"/v1/jobs/{job['job_id']}/retry")).json()
+    done = await ended(server, job)
 
-    assert (found["state"], found["result"]) == ("interrupted", None)
-    assert (await ended(server, again))["state"] == "done"
+    assert (done["state"], done["attempt"], done["failures"]) == ("done", 2, 0)
 
 
-async def test_a_kill_leaves_jobs_that_the_next_start_marks(settings: Any, start: Any) -> None:
+async def test_a_kill_leaves_jobs_that_the_next_start_does(settings: Any, start: Any) -> None:
     async with Rooms(settings) as rooms:
         book = JobBook(rooms.shared.store.engine, rooms.clock)
         killed = await book.add("default", "profiles", {"kind": "profiles"})
-        await book.change("default", killed.job_id, lambda _: {"state": "running"})
+        await book.take()
 
     server = await start()
 
-    found = (await server.client.get("/v1/jobs")).json()["jobs"]
-    assert [(job["job_id"], job["state"]) for job in found] == [(killed.job_id, "interrupted")]
+    done = await ended(server, {"job_id": killed.job_id})
+    assert (done["state"], done["attempt"], done["failures"]) == ("done", 2, 1)
+
+
+async def test_a_drawing_asked_for_with_events_is_done_and_leaves_nothing_behind(server: Any) -> None:
+    event = {"kind": "review", "at": "2026-01-01", "text": "Lovely roses."}
+
+    answered = await server.client.post("/v1/users/ada/events?draw=true", json={"events": [event]})
+    while (await server.client.get("/v1/jobs")).json()["jobs"]:
+        await asyncio.sleep(0.02)
+
+    assert answered.json()["added"] == 1
+    assert (await server.client.get("/v1/users/ada/versions")).status_code == 200
+
+
+async def test_a_drawing_that_the_model_fails_is_tried_again_later(start: Any) -> None:
+    def fails(request: ChatRequest) -> Any:
+        raise ModelUnavailableError("scripted", 4, "nobody answers there")
+
+    server = await start(script=fails)
+    event = {"kind": "review", "at": "2026-01-01", "text": "Lovely roses."}
+    await server.client.post("/v1/users/ada/events?draw=true", json={"events": [event]})
+
+    while True:
+        [job] = (await server.client.get("/v1/jobs")).json()["jobs"]
+        if job["state"] == "queued" and job["failures"]:
+            break
+        await asyncio.sleep(0.02)
+
+    assert (job["kind"], job["failures"], job["error"]["code"]) == ("draw", 1, "model_unavailable")
+    portrait = (await server.client.get("/v1/users/ada/profile")).json()
+    assert portrait["source"] == "extractive"  # what is there meanwhile says that no model wrote it
 
 
 async def test_an_upload_is_imported_and_its_file_does_not_stay(server: Any, settings: Any) -> None:

@@ -77,6 +77,9 @@ async def test_everything_about_a_user_is_given_out(server: Any) -> None:
     held = await server.client.get("/v1/users/ada/export")
     nobody = await server.client.get("/v1/users/nobody/export")
 
+    async with server.rooms.limner("default") as limner:
+        assert held.json() == await limner.export_user("ada")
     assert len(held.json()["interactions"]) == 9
+    assert held.headers["content-type"] == "application/json"
     assert "by bo" not in held.text
     assert nobody.status_code == 404
