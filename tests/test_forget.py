@@ -280,7 +280,7 @@ async def test_a_tenant_is_forgotten_and_the_other_keeps_every_row(place: Place)
         assert {name: count for name, count in (await rows_of(mine)).items() if count} == {
             "tenants": 1,
             "forgets": 1,
-            "tombstones": 1,
+            "tombstones": 2,
         }
         assert await mine.doors.catalogue.item_ids() == []
 

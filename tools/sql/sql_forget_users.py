@@ -119,7 +119,8 @@ class UserTraces:
         """Remove background jobs that name a user, but those of one kind."""
         rows = self._db.execute(select(jobs.c.job_id, jobs.c.data).where(jobs.c.tenant == self._tenant))
         told = [(row.job_id, json.loads(row.data)) for row in rows]
-        naming = [job_id for job_id, data in told if data["kind"] != but and says(data, user_id)]
+        others = [entry for entry in told if but is None or entry[1].get("kind") != but]
+        naming = [job_id for job_id, data in others if says(data, user_id)]
         self._delete(jobs, jobs.c.job_id.in_(naming))
 
     def _leave_groups(self, user_id: str) -> None:
