@@ -93,6 +93,8 @@ async def _on_server(
         from psycopg import AsyncConnection, Error
         from psycopg.rows import DictRow, dict_row
         from psycopg_pool import AsyncConnectionPool
+
+        from .sql.postgres_saver import TypedPostgresSaver
     except ImportError as error:
         raise MissingExtraError("PostgreSQL", "postgres") from error
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -114,8 +116,12 @@ async def _on_server(
         open=False,
         connection_class=AsyncConnection[DictRow],
         kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
+        check=AsyncConnectionPool[
+            AsyncConnection[DictRow]
+        ].check_connection,  # the server may have been restarted
+        timeout=CONNECT_SECONDS,
     ) as pool:
-        yield AsyncPostgresSaver(pool, serde=serde)
+        yield TypedPostgresSaver(pool, serde=serde, place=masked(url))
 
 
 async def _try_lock(connection: Any) -> bool:

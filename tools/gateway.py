@@ -34,6 +34,10 @@ _FAREWELL = 5.0
 _IDS = itertools.count(1)
 
 
+_SHORTEST_KEY = 8
+"""Characters of a key that is looked for in answers."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Line:
     """What belongs to one event loop."""
@@ -265,7 +269,11 @@ class LiteLLMChat:
 
 
 def _masked(result: ChatResult, secrets: Sequence[str]) -> ChatResult:
-    """Return an answer without keys: a server that repeats one would have it traced, cached and logged."""
+    """Return an answer without keys: a server that repeats one would have it traced, cached and logged.
+
+    What is shorter than any real key is a server's placeholder and may be part of a word.
+    """
+    secrets = [secret for secret in secrets if len(secret) >= _SHORTEST_KEY]
     text = mask(result.text, secrets)
     first = {mask(token, secrets): logprob for token, logprob in result.first_token.items()}
     if text == result.text and first == result.first_token:

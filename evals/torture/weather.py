@@ -16,7 +16,7 @@ from .plan import WEATHERS, Weather
 _NAMES: tuple[Weather, ...] = get_args(Weather)
 _REQUESTS, _TOKENS, _WEATHER, _SEED, _PORT, _FAULTS = range(6)
 _SLOTS = _FAULTS + len(_NAMES)
-_HOW_OFTEN = {"fair": 0.0, "mixed": 0.5}
+_HOW_OFTEN = {"fair": 0.0, "mixed": 0.5, "hang": 0.3}
 _STORM = 0.85
 """Share of answers that a storm spoils; the others are right."""
 

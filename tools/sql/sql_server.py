@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import URL, Connection, make_url, text
-from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from ...errors import MissingExtraError, StoreError
@@ -57,24 +57,33 @@ class ServerEngine:
             raise
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """Run a query."""
-        try:
-            async with self._reading.connect() as connection:
-                return await connection.run_sync(query)
-        except SQLAlchemyError as error:
-            raise StoreError(self.url, reason_of(error)) from error
+        """Run a query; once more if the connection was lost, as after a restart of the server."""
+        for again in (True, False):
+            try:
+                async with self._reading.connect() as connection:
+                    return await connection.run_sync(query)
+            except SQLAlchemyError as error:
+                if not (again and _is_lost(error)):
+                    raise StoreError(self.url, reason_of(error)) from error
+        raise AssertionError("the last attempt returns or raises")
 
     async def write(self, change: Callable[[Connection], T]) -> T:
-        """Run a change and return when it is on disk; run it again if another writer was there first."""
+        """Run a change and return when it is on disk.
+
+        It is run again if another writer was there first, or if the connection was lost before it came to its commit;
+        after that nobody knows whether it is there.
+        """
         for attempt in range(1, ATTEMPTS + 1):
+            committing = False
             try:
                 async with self._engine.begin() as connection:
-                    return await connection.run_sync(change)
-            except (IntegrityError, OperationalError) as error:
-                if attempt == ATTEMPTS or not _is_conflict(error):
-                    raise StoreError(self.url, reason_of(error)) from error
+                    result = await connection.run_sync(change)
+                    committing = True
+                return result
             except SQLAlchemyError as error:
-                raise StoreError(self.url, reason_of(error)) from error
+                lost = _is_lost(error) and not committing
+                if attempt == ATTEMPTS or not (lost or _is_conflict(error)):
+                    raise StoreError(self.url, reason_of(error)) from error
         raise AssertionError("the last attempt returns or raises")
 
     async def snapshot(self, query: Callable[[Connection], T], folder: Path) -> T:
@@ -126,6 +135,13 @@ def masked(url: URL) -> str:
     return shown.render_as_string(hide_password=True)
 
 
-def _is_conflict(error: IntegrityError | OperationalError) -> bool:
+def _is_conflict(error: SQLAlchemyError) -> bool:
     """Whether running the change again may help: a duplicate key, a deadlock, a serialisation failure."""
+    if not isinstance(error, IntegrityError | OperationalError):
+        return False
     return getattr(error.orig, "sqlstate", None) in ("23505", "40001", "40P01")
+
+
+def _is_lost(error: SQLAlchemyError) -> bool:
+    """Whether a connection that was open is no longer; the others of the pool are replaced too, then."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated

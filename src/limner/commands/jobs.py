@@ -38,7 +38,7 @@ def list_jobs(
     if state is not None and state not in get_args(JobState):
         fail(InputError(f"--state {state!r} must be one of {', '.join(get_args(JobState))}"), as_json=as_json)
     settings = settings_for(store)
-    states = None if state is None else [cast("JobState", state)]  # checked above
+    states: list[JobState] | None = None if state is None else [cast("JobState", state)]  # checked above
     found = _with_book(
         settings, lambda book: book.page(settings.tenant, before=None, limit=limit, states=states), as_json
     )

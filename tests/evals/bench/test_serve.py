@@ -87,9 +87,9 @@ def test_the_stable_part_stays_while_the_rest_changes(report: Report) -> None:
 
     kept = values["prefix stability: least share of the stable part's bytes that stay"]
     others = values["prefix stability: different volatile parts beside it"]
-    # Two conversations of four turns: three later turns each. A message is recorded in every turn and told in the next.
+    # Two conversations of four turns: three later turns each. A message is recorded in every turn.
     assert (kept.value, kept.n, kept.met) == (100, 6, True)
-    assert others.value == 6
+    assert 2 <= others.value <= 6  # what answers the question may leave the message of a turn no room
 
 
 def test_the_page_says_that_the_store_is_synthetic(report: Report) -> None:
