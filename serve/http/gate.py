@@ -122,20 +122,19 @@ class Gate:
 
 
 async def open_gate(settings: Settings, rooms: "Rooms") -> Gate:
-    """Return the gate of a server.
+    """Return the gate of a server: open to all on loopback while no key was ever made, revoked ones included.
 
     Raises:
         SettingsError: It could be reached from other machines, and there is no key.
     """
     ring = KeyRing(rooms.shared.store.engine, rooms.clock)
-    keyed = await ring.any()
-    if not keyed and not is_loopback(settings.serve.host):
+    if not await ring.any() and not is_loopback(settings.serve.host):
         raise SettingsError(
             "serve.host",
             f"{settings.serve.host!r} can be reached from other machines and there is no key; make one with "
             "`limner keys add`, or serve on 127.0.0.1",
         )
-    return Gate(settings, ring, rooms.clock, open_to_all=not keyed)
+    return Gate(settings, ring, rooms.clock, open_to_all=not await ring.listed())
 
 
 def caller_of(key: Key) -> Caller:

@@ -9,6 +9,7 @@ import pytest
 from limner import Limner
 from limner.errors import SettingsError
 from limner.serve.http.app import create_app
+from limner.serve.http.gate import open_gate
 from limner.serve.http.rooms import Rooms
 from limner.settings import Settings, load_settings
 from limner.tools.scripted import ScriptedChat
@@ -82,6 +83,17 @@ async def test_a_revoked_key_opens_nothing_from_the_next_request_on(start: Any) 
 
     await server.app.state.gate.ring.revoke(key_id)
 
+    assert (await server.client.get("/v1/counts", headers=header)).status_code == 401
+
+
+async def test_a_server_whose_keys_are_all_revoked_opens_to_nobody(start: Any) -> None:
+    server = await start(keyed=True)
+    header = await server.key()
+    gate = server.app.state.gate
+    for key in await gate.ring.listed():
+        await gate.ring.revoke(key.key_id)
+
+    assert not (await open_gate(server.app.state.rooms.settings, server.app.state.rooms)).open_to_all
     assert (await server.client.get("/v1/counts", headers=header)).status_code == 401
 
 
