@@ -221,6 +221,7 @@ async def test_blank_profiles_that_were_judged_need_no_room_in_a_budget(
     chat = ScriptedChat(judged_by(paint, [says(SURE), says(SURE), says({"2": 1.0})]))
     drawing = await open_drawing(chat, drafting={"drafts": 1, "rounds": 0})
     await drawing.pair("ada", "sailing-0", as_of=later, budget=Budget())
+    await vars(drawing)["_chat"].flush()  # answers become durable a moment after they are used
 
     # Notes on the item, a draft and its verdict.
     pair = await drawing.pair("ada", "chess-0", as_of=later, budget=Budget(BudgetSettings(calls=3)))
