@@ -184,6 +184,7 @@ class Stage:
                 child.kill()
         os.kill(self._served, signal.SIGKILL)
         os.waitpid(self._served, 0)
+        self._disk.close()
 
     def _spoil(self, step: Step) -> None:
         """Do something to the index while nobody has it open."""

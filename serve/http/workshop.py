@@ -44,6 +44,7 @@ class Workshop:
         self._mine: dict[str, asyncio.Task[None]] = {}
         self._news = asyncio.Event()
         self._stopping = False
+        self._trouble: LimnerError | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
@@ -78,8 +79,14 @@ class Workshop:
         self._news.set()
 
     async def idle(self) -> None:
-        """Return once nothing is due and nothing is being done."""
+        """Return once nothing is due and nothing is being done.
+
+        Raises:
+            StoreError: What is due cannot be taken.
+        """
         while self._mine or await self.book.is_any_due():
+            if self._trouble is not None and not self._mine:
+                raise self._trouble
             await asyncio.sleep(NOTE / 10)
 
     async def cancel(self, tenant: str, job_id: str) -> Job | None:
@@ -124,14 +131,17 @@ class Workshop:
     async def _take(self) -> Job | None:
         taking = asyncio.create_task(self.book.take())
         try:
-            return await asyncio.shield(taking)
+            job = await asyncio.shield(taking)
         except asyncio.CancelledError:
             if (job := await taking) is not None:  # nobody would do it
                 await self.book.put_back(job, None)
             raise
         except LimnerError as error:  # a database that is away for a moment
             _log.error("no job could be taken: %s: %s", error.code, error)
+            self._trouble = error
             return None
+        self._trouble = None
+        return job
 
     async def _rest(self) -> None:
         with suppress(TimeoutError):

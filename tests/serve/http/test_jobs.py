@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from limner.errors import ModelUnavailableError
+from limner.errors import ModelUnavailableError, StoreError
 from limner.serve.http.app import create_app
 from limner.serve.http.rooms import Rooms
 from limner.tools.chat import ChatRequest
@@ -337,3 +337,17 @@ async def test_a_model_that_is_away_leaves_extractive_portraits(start: Any) -> N
 
     assert job["state"] == "done"
     assert (await server.client.get("/v1/users/ada/profile")).json()["source"] == "extractive"
+
+
+async def test_waiting_for_an_idle_workshop_ends_with_what_keeps_it_from_its_work(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(self: JobBook) -> None:
+        raise StoreError("here", "disk is full")
+
+    monkeypatch.setattr(JobBook, "take", full)
+    await server.fill("ada")
+    await begin(server, kind="profiles")
+
+    with pytest.raises(StoreError, match="disk is full"):
+        await server.app.state.workshop.idle()
