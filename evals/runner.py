@@ -29,7 +29,7 @@ from .workspace import Workspace, say_nothing
 
 UNFINISHED = "a model or the budget failed in part; the same command measures it again"
 
-_UNDECIDING = {"store", "models_dir", "database_url", "chroma_url", "budget"}
+_UNDECIDING = {"store", "models_dir", "database_url", "database", "chroma_url", "budget", "ray", "batch"}
 """Settings that no complete result depends on; a larger budget goes on with what a smaller one left."""
 
 SUITES = {

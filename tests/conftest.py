@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -170,6 +171,32 @@ def database_url(postgres_server: str) -> str:
     with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     return f"{postgres_server}/{name}"
+
+
+@pytest.fixture(scope="session")
+def chroma_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a Chroma server; tests share it, each with tenants of its own."""
+    folder, port = tmp_path_factory.mktemp("chroma-server"), _free_port()
+    command = [sys.executable, "-c", "from chromadb.cli.cli import app; app()"]
+    options = ["run", "--path", str(folder / "data"), "--host", "127.0.0.1", "--port", str(port)]
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen([*command, *options], stdout=log, stderr=log, cwd=folder) as server,
+    ):
+        try:
+            deadline = time.monotonic() + 60
+            while not _answers(port):
+                assert server.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline, "the Chroma server did not come up in a minute"
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as knock:
+        return knock.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture

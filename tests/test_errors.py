@@ -33,6 +33,11 @@ SAMPLES: list[tuple[LimnerError, str, str]] = [
         "import the item file",
     ),
     (
+        errors.MigrationError("shop", "items", 9, 8),
+        "the index of tenant 'shop' holds 8 items that are not the 9",
+        "then the same command again",
+    ),
+    (
         errors.NoGroupsError("2026-03-01"),
         "no refresh has found groups at or before 2026-03-01",
         "limner refresh",

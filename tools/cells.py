@@ -12,6 +12,7 @@ from typing import cast
 
 import orjson
 
+from ..records import LONGEST_ID
 from .readers import WHOLE_ROW, Fields
 
 FIRST_YEAR, LAST_YEAR = 1900, 2099
@@ -45,13 +46,15 @@ def pick(row: Fields, columns: tuple[str, ...]) -> tuple[str, object]:
 def identifier(column: str, value: object) -> str:
     """Return an id as text; whole numbers count, fractions and truth values do not."""
     if type(value) is int:
-        return str(value)
+        value = str(value)
     if type(value) is not str:
         raise BadField(
             column, MISSING if value is None else f"must be text or a whole number, got {shown(value)}"
         )
     if not value or value.isspace():
         raise BadField(column, "is blank")
+    if len(value) > LONGEST_ID:
+        raise BadField(column, f"String should have at most {LONGEST_ID} characters")
     return _clean(column, value)
 
 

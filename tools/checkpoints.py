@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from .. import models, records
 from ..errors import MissingExtraError, StoreError
+from ..sections import DatabaseSettings
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 FILE_NAME = "checkpoints.db"
 BUSY_SECONDS = 60.0
-POOL = 4
 CONNECT_SECONDS = 10
 SETUP_LOCK = 0x4C494D4F
 """Advisory lock held while tables are made; any number that nobody else uses."""
@@ -26,7 +26,11 @@ SETUP_LOCK = 0x4C494D4F
 
 @asynccontextmanager
 async def open_checkpointer(
-    *, folder: Path, database_url: str | None, state_types: Iterable[type] = ()
+    *,
+    folder: Path,
+    database_url: str | None,
+    state_types: Iterable[type] = (),
+    most_connections: int = DatabaseSettings().checkpoints,
 ) -> "AsyncGenerator[BaseCheckpointSaver[Any]]":
     """Open the checkpoints and close them at the end.
 
@@ -35,13 +39,14 @@ async def open_checkpointer(
         database_url: `postgresql://…`; `None` for SQLite.
         state_types: Types of a graph's state beside those of `limner.records` and `limner.models`; nothing else is brought back
             to life from a checkpoint.
+        most_connections: Connections to PostgreSQL at most.
 
     Raises:
         StoreError: The database cannot be reached.
         MissingExtraError: PostgreSQL's driver is not installed.
     """
     serde = _serializer(state_types)
-    opened = _on_server(database_url, serde) if database_url else _in_folder(folder, serde)
+    opened = _on_server(database_url, serde, most_connections) if database_url else _in_folder(folder, serde)
     async with opened as saver:
         yield saver
 
@@ -83,7 +88,7 @@ async def _in_folder(folder: Path, serde: "JsonPlusSerializer") -> "AsyncGenerat
 
 @asynccontextmanager
 async def _on_server(
-    database_url: str, serde: "JsonPlusSerializer"
+    database_url: str, serde: "JsonPlusSerializer", most_connections: int
 ) -> "AsyncGenerator[BaseCheckpointSaver[Any]]":
     from .sql.sql_server import masked, server_url
 
@@ -112,7 +117,7 @@ async def _on_server(
     async with AsyncConnectionPool(
         plain,
         min_size=1,
-        max_size=POOL,
+        max_size=most_connections,
         open=False,
         connection_class=AsyncConnection[DictRow],
         kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},

@@ -17,7 +17,7 @@ from typing import Literal, cast, get_args
 from pydantic import ValidationError
 
 from ..errors import SettingsError, UnknownFormatError
-from ..records import Interaction, Item, Kind
+from ..records import Interaction, Item, Kind, checked_interaction
 from .cells import BadField, gather, identifier, moment, number, pick, review, shown, split, words
 from .conversations import IDS, TIMES, USERS, Turns, conversation_of, turns_of
 from .readers import WHOLE_ROW, Fields
@@ -275,7 +275,6 @@ class _Events:
 
     def __init__(self, how: Recognised) -> None:
         columns = how.columns
-        self._columns = columns
         self._kind: Kind = how.kind
         self._timed = how.timed
         self._rows: dict[str, int] = {}
@@ -294,17 +293,12 @@ class _Events:
         column, value = pick(row, self._item)
         item = None if kind == "message" and value is None else identifier(column, value)
         column, value = pick(row, self._event)
-        try:
-            if value is None:
-                made = Interaction(user_id=user, item_id=item, kind=kind, at=at, rating=rating, text=text)
-            else:
-                event_id = identifier(column, value)
-                made = Interaction(
-                    user_id=user, item_id=item, kind=kind, at=at, rating=rating, text=text, event_id=event_id
-                )
-        except ValidationError as error:
-            raise _as_bad_field(error, self._columns) from error
-        return [made]
+        event = None if value is None else identifier(column, value)
+        return [
+            checked_interaction(
+                user_id=user, item_id=item, kind=kind, at=at, rating=rating, text=text, event_id=event
+            )
+        ]
 
     def _moment(self, row: Fields, user: str) -> datetime:
         column, value = pick(row, self._time)

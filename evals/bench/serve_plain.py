@@ -18,7 +18,8 @@ from fastapi import FastAPI, HTTPException, Response
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from ...tools.sql.sql_server import POOL, server_url
+from ...sections import DatabaseSettings
+from ...tools.sql.sql_server import server_url
 from ...tools.sql.sql_store import FILE_NAME
 
 _NEWEST = (
@@ -42,7 +43,10 @@ def local_app(file: Path, tenant: str) -> FastAPI:
 def remote_app(database_url: str, tenant: str) -> FastAPI:
     """Return an app that reads from PostgreSQL."""
     engine = create_async_engine(
-        server_url(database_url), pool_size=POOL, max_overflow=0, isolation_level="AUTOCOMMIT"
+        server_url(database_url),
+        pool_size=DatabaseSettings().pool,
+        max_overflow=0,
+        isolation_level="AUTOCOMMIT",
     )
     query = text(_NEWEST)
 

@@ -114,7 +114,7 @@ async def restore(
     notice("checking the file")
     backup = BackupReader(path)
     backup.check()
-    async with _rooms(settings) as (lent, limner_of):
+    async with rooms(settings) as (lent, limner_of):
         return await _restore(settings, backup, lent, limner_of, replace=replace, notice=notice)
 
 
@@ -145,7 +145,7 @@ async def _restore(
             async with limner_of(tenant) as limner:
                 items += await limner.reindex()
         notice("reading portraits back")
-        portraits = await _compare(backup, limner_of, skip=set() if not removed else {*before})
+        portraits = await compare_portraits(backup, limner_of, skip=set() if not removed else {*before})
     return Restored(
         rows={part.table: part.rows for part in backup.manifest.tables},
         tenants=tuple(tenants),
@@ -173,7 +173,7 @@ def _load(
 
 
 @asynccontextmanager
-async def _rooms(settings: Settings) -> "AsyncGenerator[tuple[Lent, Callable[[str], Limner]]]":
+async def rooms(settings: Settings) -> "AsyncGenerator[tuple[Lent, Callable[[str], Limner]]]":
     """Open what tenants share, without a model, and yield it with what opens one of them."""
     from .doors import open_shared
     from .face import Limner
@@ -205,7 +205,9 @@ async def _drop_checkpoints(lent: "Lent") -> None:
         await lent.saver.adelete_thread(thread)
 
 
-async def _compare(backup: "BackupReader", limner_of: "Callable[[str], Limner]", *, skip: set[str]) -> int:
+async def compare_portraits(
+    backup: "BackupReader", limner_of: "Callable[[str], Limner]", *, skip: set[str]
+) -> int:
     """Read a sample of portraits through the store's own door and compare them with the file.
 
     Raises:

@@ -24,6 +24,7 @@ from .commands import (
     jobs,
     keys,
     mcp,
+    migrate,
     models,
     privacy,
     rank,
@@ -87,6 +88,7 @@ app.command("reindex")(data.reindex)
 app.command("doctor")(doctor.doctor)
 app.command("backup")(backups.backup_store)
 app.command("restore")(backups.restore_store)
+app.command("migrate")(migrate.migrate_store)
 app.command("torture")(torture.torture)
 app.add_typer(bench.app, name="bench")
 app.add_typer(evals.app, name="eval")

@@ -73,7 +73,9 @@ async def open_only_store(settings: Settings) -> "AsyncGenerator[SqlStore]":
     from .tools.sql.sql_store import open_store
 
     url = settings.database_url.get_secret_value() if settings.database_url else None
-    store = await open_store(folder=settings.store, database_url=url, tenant=settings.tenant)
+    store = await open_store(
+        folder=settings.store, database_url=url, tenant=settings.tenant, kept=settings.database
+    )
     try:
         yield store
     finally:
@@ -159,7 +161,12 @@ async def open_shared(settings: Settings, stack: AsyncExitStack, *, chat: "ChatM
     _close_with(stack, encoder)
     url = settings.database_url.get_secret_value() if settings.database_url else None
     saver = await stack.enter_async_context(
-        open_checkpointer(folder=settings.store, database_url=url, state_types=STATE_TYPES)
+        open_checkpointer(
+            folder=settings.store,
+            database_url=url,
+            state_types=STATE_TYPES,
+            most_connections=settings.database.checkpoints,
+        )
     )
     if chat is None and settings.model != NO_MODEL:
         chat = LiteLLMChat(settings.model, _chat_settings(settings), models_dir=settings.models_dir)

@@ -29,6 +29,7 @@
     │   └── ChecksumError
     ├── StoreError            the database
     │   └── StoreNotEmptyError    a restore that would replace something
+    ├── MigrationError        an index that is not what the rows say
     ├── BackupDamagedError    a backup that is not what was saved
     ├── ForgottenMeanwhileError  somebody was forgotten while work about them went on
     ├── EncoderChangedError   vectors of another encoder
@@ -440,7 +441,24 @@ class StoreNotEmptyError(StoreError):
 
     def __str__(self) -> str:
         return (
-            f"store {self.url} is not empty; choose another with `store`, or replace all of it with --replace"
+            f"store {self.url} is not empty; choose another with `store` or `database_url`, "
+            "or have `limner restore --replace` replace all of it"
+        )
+
+
+class MigrationError(LimnerError):
+    """The index of a migrated store does not hold what its rows say."""
+
+    code = "migration"
+
+    def __init__(self, tenant: str, what: str, wanted: int, found: int) -> None:
+        self.tenant, self.what, self.wanted, self.found = tenant, what, wanted, found
+        super().__init__(tenant, what, wanted, found)
+
+    def __str__(self) -> str:
+        return (
+            f"the index of tenant {self.tenant!r} holds {self.found:,} {self.what} that are not the {self.wanted:,} of "
+            "its rows; run `limner reindex` for it, then the same command again"
         )
 
 

@@ -12,6 +12,7 @@ from collections.abc import (
 )
 from contextlib import aclosing
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -240,13 +241,30 @@ class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs, ContextVerbs):
 
     async def reindex(self, progress: Progress | None = None) -> int:
         """Drop every vector and embed the catalogue and the portraits again; return the number of items."""
+        await self.doors.catalogue.reset()
+        return await self.fill_index(progress)
+
+    async def fill_index(self, progress: Progress | None = None) -> int:
+        """Embed what the catalogue lacks of items and portraits; return the number of items that it holds now."""
         from .agents.publish_profiles import indexed_facets
 
-        await self.doors.catalogue.reset()
-        indexed = await self._index(progress)
+        catalogue = self.doors.catalogue
+        indexed, there = await self._index(progress), await catalogue.portrayed()
         async for batch in self.doors.store.profiles():
-            for profile in batch:
-                facets = indexed_facets(profile)
-                vectors = await self.doors.embedder.embed([facet.text for facet in facets])
-                await self.doors.catalogue.publish_facets(profile.user_id, facets, vectors)
+            lacking = {
+                profile.user_id: facets
+                for profile in batch
+                if len(facets := indexed_facets(profile)) != there.get(profile.user_id, 0)
+            }
+            vectors = await self.doors.embedder.embed(
+                [facet.text for facets in lacking.values() for facet in facets]
+            )
+            ends = accumulate(len(facets) for facets in lacking.values())
+            # Together: the catalogue writes what is published at once in one go, and waits between writes.
+            await asyncio.gather(
+                *(
+                    catalogue.publish_facets(user_id, facets, vectors[end - len(facets) : end])
+                    for end, (user_id, facets) in zip(ends, lacking.items(), strict=True)
+                )
+            )
         return indexed

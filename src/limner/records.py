@@ -30,16 +30,19 @@ def _as_utc(moment: datetime) -> datetime:
 
 Moment = Annotated[datetime, AfterValidator(_as_utc)]
 
-Identifier = Annotated[str, Field(min_length=1, max_length=512)]
+LONGEST_ID = 512
+"""Characters of an id at most."""
+
+Identifier = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
 
 
 def content_hash(*parts: object) -> str:
     """Return 32 hexadecimal digits that depend on the parts, their order and nothing else."""
-    digest = hashlib.blake2b(digest_size=16)
+    pieces: list[bytes] = []
     for part in parts:
         encoded = repr(part).encode()
-        digest.update(len(encoded).to_bytes(8, "big") + encoded)
-    return digest.hexdigest()
+        pieces += (len(encoded).to_bytes(8, "big"), encoded)
+    return hashlib.blake2b(b"".join(pieces), digest_size=16).hexdigest()
 
 
 class Record(BaseModel):
@@ -78,6 +81,54 @@ class Interaction(Record):
 
     event_id: Identifier = Field(default_factory=_derive_event_id)
     """Unique in a tenant; recording it again changes nothing. Left out, it is a hash of the rest."""
+
+
+_INTERACTION_FIELDS = frozenset(Interaction.model_fields)
+
+
+def checked_interaction(
+    *,
+    user_id: str,
+    item_id: str | None,
+    kind: Kind,
+    at: datetime,
+    rating: float | None,
+    text: str | None,
+    event_id: str | None,
+) -> Interaction:
+    """Return an interaction of parts that a reader or a database has checked; a third of the cost of checking again.
+
+    Ids have 1 to `LONGEST_ID` characters, `at` is in UTC; without `event_id` it is derived, as it always is.
+
+    Examples:
+        >>> parts = {"user_id": "u", "item_id": "i", "kind": "click", "rating": None, "text": None}
+        >>> now = datetime(2025, 1, 1, tzinfo=UTC)
+        >>> checked_interaction(**parts, at=now, event_id=None) == Interaction(**parts, at=now)
+        True
+    """
+    if event_id is None:
+        rated = None if rating is None else str(rating)
+        event_id = content_hash(user_id, item_id, kind, str(at), rated, text)
+    made = Interaction.__new__(Interaction)
+    # What `model_construct` does, without its loop over the fields.
+    put = object.__setattr__
+    put(
+        made,
+        "__dict__",
+        {
+            "user_id": user_id,
+            "item_id": item_id,
+            "kind": kind,
+            "at": at,
+            "rating": rating,
+            "text": text,
+            "event_id": event_id,
+        },
+    )
+    put(made, "__pydantic_fields_set__", set(_INTERACTION_FIELDS))
+    put(made, "__pydantic_extra__", None)
+    put(made, "__pydantic_private__", None)
+    return made
 
 
 class Item(Record):

@@ -58,6 +58,25 @@ class ChatSettings(Section):
     """Sequences the embedded model decodes at once; on a CPU more than one only costs prompt reading."""
 
 
+class DatabaseSettings(Section):
+    """How many connections to PostgreSQL a process keeps; not used with SQLite."""
+
+    pool: PositiveInt = 10
+    """Connections kept open."""
+
+    overflow: NonNegativeInt = 0
+    """Connections beyond those while there is much to do; closed again afterwards."""
+
+    wait: PositiveFloat = 30.0
+    """Seconds that a query waits for a free connection."""
+
+    recycle: PositiveFloat | None = None
+    """Seconds after which a connection is replaced, for servers and proxies that cut old ones; absent for never."""
+
+    checkpoints: PositiveInt = 4
+    """Connections for checkpoints, beside the others."""
+
+
 class BudgetSettings(Section):
     """Hard limits of one run; absent means no limit."""
 

@@ -31,6 +31,7 @@ from .sections import (
     CardSettings,
     ChatSettings,
     CriticSettings,
+    DatabaseSettings,
     DraftingSettings,
     GroupSettings,
     PairingSettings,
@@ -76,6 +77,9 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = None
     """`postgresql://…`; absent for SQLite in `store`."""
+
+    database: DatabaseSettings = DatabaseSettings()
+    """How many connections to PostgreSQL a process keeps."""
 
     chroma_url: str | None = None
     """`http://host:port` of a Chroma server; absent for an embedded index in `store`."""

@@ -246,6 +246,10 @@ class LimnerSync(PrivacyTwins):
         """See `Limner.reindex`."""
         return self._call(lambda: self._limner.reindex(progress))
 
+    def fill_index(self, progress: Progress | None = None) -> int:
+        """See `Limner.fill_index`."""
+        return self._call(lambda: self._limner.fill_index(progress))
+
     def recommend(
         self,
         user_id: str,

@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, TableClause, column, delete, exists, func, inspect, select, table, text
 
 from ...errors import BackupDamagedError, StoreError, StoreNotEmptyError
-from ..backup.backup_file import BackupReader, BackupWriter, Part, encode_row
+from ..backup.backup_file import BackupReader, BackupWriter, Manifest, Part, encode_row
 from .sql_migrate import drop_all, head_revision, known_revisions, revision_of, upgrade
 from .sql_tables import metadata, rollouts
 from .sql_upserts import chunks
 
 _PAGE = 1000
+
+_GROWING = frozenset({"vectors", "vector_owners"})
+"""Caches that making an index adds to."""
 
 
 class Columns(NamedTuple):
@@ -88,13 +91,31 @@ def _fill(connection: Connection, backup: BackupReader, part: Part) -> None:
     insert = _named(part.table, part.columns).insert()
     for page in chunks(backup.rows(part), _PAGE):
         connection.execute(insert, [dict(zip(part.columns, row, strict=True)) for row in page])
-    digest, count = hashlib.sha256(), 0
-    for row in _rows(connection, part.table, Columns(part.columns, columns.key)):
-        digest.update(encode_row(row))
-        count += 1
-    if (count, digest.hexdigest()) != (part.rows, part.sha256):
+    count, digest = _digest(connection, part.table, Columns(part.columns, columns.key))
+    if (count, digest) != (part.rows, part.sha256):
         reason = f"table {part.table} did not arrive as it was saved: {count:,} of {part.rows:,} rows"
         raise BackupDamagedError(str(backup.path), reason)
+
+
+def holds(connection: Connection, manifest: Manifest) -> bool:
+    """Whether the tables are those of a backup, row by row; vectors that were cached since do not count."""
+    if revision_of(connection) != manifest.revision:
+        return False
+    return all(
+        _digest(connection, part.table, Columns(part.columns, _columns(connection, part.table).key))
+        == (part.rows, part.sha256)
+        for part in manifest.tables
+        if part.table not in _GROWING
+    )
+
+
+def _digest(connection: Connection, name: str, columns: Columns) -> tuple[int, str]:
+    """Return how many rows a table has, and their checksum."""
+    digest, count = hashlib.sha256(), 0
+    for row in _rows(connection, name, columns):
+        digest.update(encode_row(row))
+        count += 1
+    return count, digest.hexdigest()
 
 
 def _go_on_counting(connection: Connection) -> None:

@@ -9,10 +9,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, Operationa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from ...errors import MissingExtraError, StoreError
+from ...sections import DatabaseSettings
 from .sql_local import reason_of
 
 T = TypeVar("T")
-POOL = 10
 ATTEMPTS = 10
 """Runs of a change that meets other writers at the same rows."""
 
@@ -25,15 +25,22 @@ MIGRATION_LOCK = 0x4C494D4E
 
 
 class ServerEngine:
-    """Runs functions of a connection against one PostgreSQL database."""
+    """Runs functions of a connection against one PostgreSQL database.
 
-    def __init__(self, database_url: str) -> None:
-        url = server_url(database_url)
+    Args:
+        database_url: Where it is.
+        kept: How many connections are kept.
+    """
+
+    def __init__(self, database_url: str, kept: DatabaseSettings | None = None) -> None:
+        url, kept = server_url(database_url), kept or DatabaseSettings()
         self.url = masked(url)
         self._engine = create_async_engine(
             url,
-            pool_size=POOL,
-            max_overflow=0,
+            pool_size=kept.pool,
+            max_overflow=kept.overflow,
+            pool_timeout=kept.wait,
+            pool_recycle=-1 if kept.recycle is None else kept.recycle,
             skip_autocommit_rollback=True,
             connect_args={"connect_timeout": CONNECT_SECONDS},
         )

@@ -16,6 +16,7 @@ from ...errors import StoreError
 from ...models import Cue, Profile, Rollout
 from ...pairings import Pair
 from ...records import Interaction, Item
+from ...sections import DatabaseSettings
 from ..behalf import behalf
 from ..grouping.stored_groups import Choice, Grouping, MarkedUser, Placed
 from ..memories import Memories
@@ -34,19 +35,22 @@ REMEMBERED = 16
 """Answers about all interactions that are kept in memory."""
 
 
-async def open_store(*, folder: Path, database_url: str | None, tenant: str) -> "SqlStore":
+async def open_store(
+    *, folder: Path, database_url: str | None, tenant: str, kept: DatabaseSettings | None = None
+) -> "SqlStore":
     """Open the store of one tenant and bring its tables up to date.
 
     Args:
         folder: Where `limner.db` lies; made if it is missing. Not used with `database_url`.
         database_url: `postgresql://…`; `None` for SQLite.
         tenant: Whose data is read and written.
+        kept: How many connections to PostgreSQL are kept.
 
     Raises:
         StoreError: The database cannot be reached or was written by a newer version.
         MissingExtraError: PostgreSQL's driver is not installed.
     """
-    engine: Engine = ServerEngine(database_url) if database_url else _local(folder)
+    engine: Engine = ServerEngine(database_url, kept) if database_url else _local(folder)
     await engine.open(partial(upgrade, url=engine.url))
     return SqlStore(engine, tenant)
 
