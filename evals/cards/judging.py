@@ -1,77 +1,113 @@
-"""Which of two cards describes an item better: a judge's preference in both orders, and the encoder's view."""
+"""Which of two cards describes an item better: a judge's preference over both orders, and the encoder's view."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ...agents.cards.card_judge import Preference, preference_request
 from ...agents.cards.card_material import CardMaterial
 from ...cards import ItemCard
-from ...errors import ModelError, PriceUnknownError
+from ...errors import ModelUnavailableError
 from ...records import Usage
-from ...streaming import bounded
+from ...settings import NO_MODEL
 from ...tools.card_scores import card_text
-from ...tools.chat import ChatModel, ChatRequest
 from ...tools.late_interaction import mid_ranks
-from ...tools.structured import complete_as
+from ...tools.prompt import load_prompt
+from ...tools.waiting import wait_for
 from ..dataset import FloatArray
 from ..encoding import Encoding
+from ..questions.answering import open_questioner
+from ..questions.choices import Choice
+from ..results import Values
 from ..workspace import Workspace
 
-_POINTS: dict[str, float] = {"first": 1.0, "tie": 0.5, "second": 0.0}
-_AT_ONCE = 4
+JUDGE = load_prompt("compare_cards")
+
+TURNS = 2
+"""Orders of the two cards; what a judge thinks of a place is averaged away."""
 
 
-class Verdicts:
-    """What a judge said of pairs of cards.
+@dataclass(frozen=True, kw_only=True)
+class CardVerdicts:
+    """What a judge said of pairs of cards."""
+
+    judge: str = NO_MODEL
+    """LiteLLM model string; `none` if nobody judged."""
+
+    rows: Mapping[str, Values] = field(default_factory=dict[str, Values])
+    """Name of the measure to one value an item, NaN without an answer; empty if nobody judged."""
+
+    usage: Usage = field(default_factory=Usage)
+    complete: bool = True
+
+
+def judge_cards(
+    workspace: Workspace,
+    judge: str,
+    materials: Sequence[CardMaterial],
+    ours: Mapping[str, ItemCard],
+    theirs: Mapping[str, ItemCard],
+) -> CardVerdicts:
+    """Ask a model which card describes each item better, in both orders, averaging its probabilities.
+
+    What its word is worth is told by a second question about each item: its card beside that of another drawn item,
+    both of the other form.
 
     Args:
-        chat: The judge.
-        workspace: Its budget, and who is told.
+        workspace: Budget, and where answers are kept.
+        judge: LiteLLM model string, or `none`.
+        materials: What the cards rest on; each item has a card in both forms.
+        ours: Cards of one form by item id.
+        theirs: Cards of the other.
     """
+    if judge == NO_MODEL or not materials:
+        return CardVerdicts(judge=judge)
+    asked = replace(workspace, settings=workspace.settings.model_copy(update={"model": judge}))
+    ids = [material.item.item_id for material in materials]
+    others = [*ids[1:], *ids[:1]]
+    questions = [
+        *(_question(one, ours[one], theirs[one]) for one in ids),
+        *(
+            _question(f"planted {one}", theirs[one], theirs[other])
+            for one, other in zip(ids, others, strict=True)
+        ),
+    ]
+    contexts = [_shown(material) for material in materials]
 
-    def __init__(self, chat: ChatModel, workspace: Workspace) -> None:
-        self._chat, self._workspace = chat, workspace
-        self.usage = Usage()
-        self.complete = True
+    async def ask() -> CardVerdicts:
+        async with open_questioner(asked) as questioner:
+            try:
+                answered = await questioner.choose(
+                    JUDGE, questions, contexts * 2, label="judge", rotations=TURNS
+                )
+            except ModelUnavailableError:
+                return CardVerdicts(judge=judge, complete=False)
+        right, probability = answered.values["accuracy"], answered.values["probability"]
+        return CardVerdicts(
+            judge=judge,
+            rows={
+                "judge prefers": right[: len(ids)],
+                "judge's probability": probability[: len(ids)],
+                "judge tells items apart": right[len(ids) :],
+            },
+            usage=Usage.total(answered.usage),
+            complete=answered.complete,
+        )
 
-    async def compare(
-        self, materials: Sequence[CardMaterial], ours: Mapping[str, ItemCard], theirs: Mapping[str, ItemCard]
-    ) -> tuple[FloatArray, FloatArray]:
-        """Ask about each item in both orders.
+    return wait_for(ask())
 
-        Returns:
-            Our points, shape `(N,)`: 1 if ours is preferred in both orders, 0 if theirs is, ½ if the orders
-            contradict each other or the judge sees a tie; and whether the two orders agree. NaN without an answer.
-        """
-        points = np.full(len(materials), np.nan, dtype=np.float32)
-        agreed = np.full(len(materials), np.nan, dtype=np.float32)
 
-        async def one(place: int) -> None:
-            material = materials[place]
-            own, other = ours[material.item.item_id], theirs[material.item.item_id]
-            first = await self._ask(preference_request(material, own, other))
-            second = await self._ask(preference_request(material, other, own))
-            if first is not None and second is not None:
-                points[place] = (first + 1.0 - second) / 2
-                agreed[place] = first == 1.0 - second
+def _question(name: str, right: ItemCard, wrong: ItemCard) -> Choice:
+    return Choice(id=name, options=(_words(right), _words(wrong)), right=0)
 
-        async for _ in bounded(range(len(materials)), one, _AT_ONCE):
-            pass
-        return points, agreed
 
-    async def _ask(self, request: ChatRequest) -> float | None:
-        """Return the points of whatever was shown first."""
-        try:
-            answer = await complete_as(self._chat, request, Preference, self._workspace.budget)
-        except PriceUnknownError:
-            raise
-        except ModelError as error:
-            self.usage += getattr(error, "usage", Usage())
-            self.complete = False
-            return None
-        self.usage += answer.usage
-        return _POINTS[answer.value.better]
+def _words(card: ItemCard) -> str:
+    return " ".join(f"{card.liked_by} {card.disliked_by} {card.feature}".split())
+
+
+def _shown(material: CardMaterial) -> str:
+    entries = [f"- {line.line}" for line in material.lines] or ["- nobody has written about it yet"]
+    return "\n".join([material.text, *entries])
 
 
 def embedding_agreement(

@@ -1,9 +1,7 @@
 """The suite `cards`: are cards written many at a time as good as those of three calls an item?"""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing
 from datetime import timedelta
-from typing import NamedTuple
 
 import numpy as np
 from pydantic import PositiveInt
@@ -13,13 +11,12 @@ from ...errors import SettingsError
 from ...records import Record, Usage
 from ...settings import NO_MODEL
 from ...tools.waiting import wait_for
-from ..cards.judging import Verdicts, embedding_agreement
+from ..cards.judging import CardVerdicts, embedding_agreement, judge_cards
 from ..cards.writing import FORMS, Shown, WrittenCards, write_forms
-from ..dataset import FloatArray
 from ..encoding import Encoding
 from ..portraits.moments import moment_of
 from ..prepared import Prepared, own_options, prepare
-from ..results import Cost, DataCard, Measured, Probe
+from ..results import Cost, DataCard, Measured, Probe, Values
 from ..suite import Task
 
 FULL_FORM = "chain"
@@ -104,17 +101,9 @@ class Cards:
         return [prepared.data], prepared.probes
 
 
-class _Judged(NamedTuple):
-    """Who judged, and how that went."""
-
-    judge: str
-    usage: Usage
-    complete: bool
-
-
 def _compare(
     task: Task, options: CardOptions, shown: Shown, item_ids: Sequence[str]
-) -> tuple[dict[str, FloatArray], _Judged]:
+) -> tuple[dict[str, Values], CardVerdicts]:
     """Hold a form's cards against the full form's: by the encoder, and by the judge if there is one."""
     settings = task.workspace.settings
     ours, theirs = shown.written[task.system].cards, shown.written[FULL_FORM].cards
@@ -122,23 +111,10 @@ def _compare(
     cosine, rank = embedding_agreement(
         [ours[item_id] for item_id in item_ids], [theirs[item_id] for item_id in item_ids], encoding
     )
-    found = {"cosine with the full form": cosine, "rank of the full form's card": rank}
-    judge = options.judge or settings.model
-    if judge == NO_MODEL:
-        return found, _Judged(judge, Usage(), True)
-    from ...tools.gateway import LiteLLMChat
-
-    chat = LiteLLMChat(judge, settings.chat, models_dir=settings.models_dir)
-    verdicts = Verdicts(chat, task.workspace)
     materials = [shown.materials[item_id] for item_id in item_ids]
-
-    async def ask() -> tuple[FloatArray, FloatArray]:
-        async with aclosing(chat):
-            return await verdicts.compare(materials, ours, theirs)
-
-    points, agreed = wait_for(ask())
-    found |= {"judge prefers": points, "judge agrees in both orders": agreed}
-    return found, _Judged(judge, verdicts.usage, verdicts.complete)
+    verdicts = judge_cards(task.workspace, options.judge or settings.model, materials, ours, theirs)
+    found = {"cosine with the full form": cosine, "rank of the full form's card": rank, **verdicts.rows}
+    return found, verdicts
 
 
 def _measured(
@@ -147,8 +123,8 @@ def _measured(
     form: str,
     written: WrittenCards,
     item_ids: Sequence[str],
-    compared: Mapping[str, FloatArray],
-    judged: _Judged,
+    compared: Mapping[str, Values],
+    judged: CardVerdicts,
 ) -> Measured:
     cards = [written.cards[item_id] for item_id in item_ids]
     usage = Usage.total(card.usage for card in cards)
@@ -157,9 +133,7 @@ def _measured(
         name: np.array([value(card) for card in cards], dtype=np.float32) for name, value in _ROWS.items()
     }
     per_call = task.workspace.settings.cards.per_call
-    judging = (
-        f"Judge: {judged.judge}, {judged.usage.calls} calls beside the cost; ½ is a tie or a contradiction."
-    )
+    judging = f"Judge: {judged.judge}, {judged.usage.calls} calls beside the cost, both orders averaged; ½ is a tie."
     return Measured(
         system=form if form != "batched" else f"batched:per_call={per_call}",
         dataset=prepared.dataset.card.name,

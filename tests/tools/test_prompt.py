@@ -64,10 +64,8 @@ INPUTS: dict[str, dict[str, Any]] = {
     },
     "card_likers": {"item": "An atlas. maps", "language": "en", "reviews": EVENTS},
     "compare_cards": {
-        "first": "Lovers of maps like it.",
-        "item": "An atlas. maps",
-        "reviews": EVENTS,
-        "second": "Sailors like it.",
+        "context": "An atlas. maps\n- nobody has written about it yet",
+        "options": [Option("A", "Lovers of maps like it."), Option("B", "Sailors like it.")],
     },
     "describe_items": {
         "items": [Shown("i1", "An atlas. maps", EVENTS), Shown("i2", "A drum", [])],

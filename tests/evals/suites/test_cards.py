@@ -26,15 +26,15 @@ PARTS = ("liked_by", "disliked_by", "reasoning", "feature")
 
 
 def replying(prefers: str) -> Callable[[Mapping[str, Any]], str]:
-    """Write parts in the words shown, and prefer the description that stands first, second, or says `prefers`."""
+    """Write parts in the words shown; prefer the description that is called A, or B, or says `prefers`."""
 
     def reply(body: Mapping[str, Any]) -> str:
         shown = body["messages"][-1]["content"]
-        if "Which one describes" in shown:
-            if prefers in ("first", "second", "tie"):
-                return json.dumps({"better": prefers})
-            first = shown.partition("The first description:")[2].partition("The second description:")[0]
-            return json.dumps({"better": "first" if prefers in first else "second"})
+        if "Which description fits" in shown:
+            if prefers in ("A", "B"):
+                return prefers
+            first = shown.partition("A. ")[2].partition("B. ")[0]
+            return "A" if prefers in first else "B"
         refs = re.findall(r"^(i\d+): (.*)$", shown, re.MULTILINE)
         if refs:
             return json.dumps({ref: dict.fromkeys(PARTS, f"Batch {text}.") for ref, text in refs})
@@ -53,7 +53,7 @@ async def test_both_forms_are_written_counted_and_compared(shop: Path, make_task
     def task_of(url: str) -> Task:
         return make_task(shop, "batched", url, options={"items": "6"})
 
-    batched, chain = await measured(task_of, "tie")
+    batched, chain = await measured(task_of, "A")
 
     assert (batched.system, chain.system) == ("batched:per_call=8", "chain")
     assert batched.users == chain.users and len(batched.users) == 6
@@ -61,28 +61,41 @@ async def test_both_forms_are_written_counted_and_compared(shop: Path, make_task
     assert (batched.whole["calls an item"], chain.whole["calls an item"]) == (pytest.approx(1 / 6), 3.0)
     assert batched.whole["calls against three an item"] == pytest.approx(1 / 18)
     assert batched.per_query["judge prefers"].tolist() == [0.5] * 6
-    assert batched.per_query["judge agrees in both orders"].tolist() == [1.0] * 6
+    # One who always says A says nothing, of the two forms and of two items.
+    assert batched.per_query["judge's probability"].tolist() == [0.5] * 6
+    assert batched.per_query["judge tells items apart"].tolist() == [0.5] * 6
     assert set(batched.per_query) > set(chain.per_query) >= {"grounding", "words", "by model"}
     assert batched.complete and batched.cost.usage.calls == 1 and chain.cost.usage.calls == 18
-    assert any("12 calls beside the cost" in note for note in batched.notes)
+    assert any("24 calls beside the cost" in note for note in batched.notes)
 
 
-@pytest.mark.parametrize(
-    ("prefers", "points", "agrees"),
-    [("first", 0.5, 0.0), ("second", 0.5, 0.0), ("Batch", 1.0, 1.0), ("Chain", 0.0, 1.0)],
-)
-async def test_a_judge_must_prefer_the_same_card_in_both_places(
-    shop: Path, make_task: MakeTask, prefers: str, points: float, agrees: float
+@pytest.mark.parametrize(("prefers", "points"), [("A", 0.5), ("B", 0.5), ("Batch", 1.0), ("Chain", 0.0)])
+async def test_what_a_judge_thinks_of_a_place_is_averaged_away(
+    shop: Path, make_task: MakeTask, prefers: str, points: float
 ) -> None:
     batched, _ = await measured(lambda url: make_task(shop, "batched", url, options={"items": "3"}), prefers)
 
     assert batched.per_query["judge prefers"].tolist() == [points] * 3
-    assert batched.per_query["judge agrees in both orders"].tolist() == [agrees] * 3
+
+
+async def test_a_judge_who_reads_tells_an_items_card_from_anothers(shop: Path, make_task: MakeTask) -> None:
+    def reply(body: Mapping[str, Any]) -> str:
+        shown = body["messages"][-1]["content"]
+        if "Which description fits" not in shown:
+            return replying("A")(body)
+        first = shown.partition("A. ")[2].partition("B. ")[0]
+        return "A" if shown.splitlines()[0] in first else "B"
+
+    async with LoopbackServer(reply) as server:
+        task = make_task(shop, "batched", server.url, options={"items": "3"})
+        batched, _ = await asyncio.to_thread(Cards().measure, task)
+
+    assert batched.per_query["judge tells items apart"].tolist() == [1.0] * 3
 
 
 async def test_no_judge_is_asked_where_none_is_wanted(shop: Path, make_task: MakeTask) -> None:
     batched, _ = await measured(
-        lambda url: make_task(shop, "batched", url, options={"items": "3", "judge": "none"}), "tie"
+        lambda url: make_task(shop, "batched", url, options={"items": "3", "judge": "none"}), "A"
     )
 
     assert "judge prefers" not in batched.per_query
