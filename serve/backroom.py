@@ -30,6 +30,12 @@ class ClosedError(LimnerError):
     code = "closed"
 
 
+class OpeningError(LimnerError):
+    """What is needed cannot be opened for a reason that nobody foresaw; its text holds no user's words."""
+
+    code = "opening"
+
+
 class Backroom:
     """Opens tenants on the first question and answers questions about them.
 
@@ -80,7 +86,9 @@ class Backroom:
         if self._opening is None or (self._opening.done() and self._loop.time() >= self._closed_until):
             self._opening = self._loop.create_task(self._enter())
         elif self._opening.done() and self._opening.exception() is not None:
-            raise ClosedError("what could not be opened is tried again in a while")
+            raise ClosedError(
+                "what could not be opened is tried again in a while"
+            ) from self._opening.exception()
         return await asyncio.shield(self._opening)
 
     async def _enter(self) -> "Rooms":
@@ -88,8 +96,13 @@ class Backroom:
 
         try:
             rooms = await self._stack.enter_async_context(Rooms(self._settings, chat=self._chat))
-        except Exception:
+        except Exception as error:
             self._closed_until = self._loop.time() + PAUSE
-            raise
+            if isinstance(error, LimnerError):
+                raise
+            raise OpeningError(
+                f"Limner cannot be opened: {type(error).__name__}: {error}; `limner doctor` in the same environment "
+                "says more"
+            ) from error
         self._closed_until = math.inf
         return rooms

@@ -22,7 +22,7 @@ from .proxy.outcomes import Outcome, Outcomes
 from .proxy.shapes import Shape, Turn, new_turns, question_in, shape_of
 
 if TYPE_CHECKING:
-    from ..contexts import Context
+    from ..contexts import Context, Heard
     from ..tools.chat import ChatModel
     from .http.rooms import Rooms
 
@@ -63,7 +63,7 @@ class LimnerHook(CustomLogger):
         self._backroom: Backroom | None = None
         self._exchanges: OrderedDict[str, _Exchange] = OrderedDict()
         self._looking: set[Future[Context]] = set()
-        self._recording: set[Future[None]] = set()
+        self._recording: set[Future[Heard]] = set()
 
     async def async_pre_call_hook(
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
@@ -142,7 +142,7 @@ class LimnerHook(CustomLogger):
         answer = asyncio.wrap_future(future)
         done, _ = await asyncio.wait({answer}, timeout=settings.proxy.timeout)
         if not done:
-            answer.add_done_callback(_look_away)
+            answer.add_done_callback(self._look_away)
         return answer.result() if done else None
 
     def _await_answer(
@@ -165,9 +165,9 @@ class LimnerHook(CustomLogger):
             self._exchanges.popitem(last=False)
 
     def _record(self, exchange: _Exchange) -> None:
-        async def listen(rooms: "Rooms") -> None:
+        async def listen(rooms: "Rooms") -> "Heard":
             async with rooms.limner(exchange.tenant) as limner:
-                await limner.listen(
+                return await limner.listen(
                     exchange.user_id,
                     [{"role": "user", "content": text} for text in exchange.said],
                     conversation_id=exchange.conversation_id,
@@ -178,22 +178,23 @@ class LimnerHook(CustomLogger):
         self._recording.add(future)
         future.add_done_callback(self._recorded)
 
-    def _recorded(self, future: Future[None]) -> None:
+    def _recorded(self, future: "Future[Heard]") -> None:
         self._recording.discard(future)
         error = None if future.cancelled() else future.exception()
         done = error is None and not future.cancelled()
         self.outcomes.add("recorded" if done else "unrecorded", error)
+        if done and (failed := future.result().failed):
+            self.outcomes.unread(failed)
+
+    def _look_away(self, late: "asyncio.Future[Context]") -> None:
+        """Take a late answer's error, so that nobody reports it as overlooked; what has to be mended is said."""
+        if not late.cancelled():
+            self.outcomes.explain(late.exception())
 
     def _room(self, settings: Settings) -> Backroom:
         if self._backroom is None:
             self._backroom = Backroom(settings, chat=self._chat)
         return self._backroom
-
-
-def _look_away(late: "asyncio.Future[Context]") -> None:
-    """Take a late answer's error, so that nobody reports it as overlooked."""
-    if not late.cancelled():
-        late.exception()
 
 
 proxy_handler_instance = LimnerHook()

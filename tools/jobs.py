@@ -39,7 +39,7 @@ class JobError(Record):
     """Why a job, or one entry of it, came to nothing."""
 
     subject: str | None = None
-    """The user or item; absent if it concerns the whole job."""
+    """The user or item, or `USER, ITEM` of a pair; absent if it concerns the whole job."""
 
     code: str
     """Stable code."""

@@ -13,6 +13,7 @@ from ..receipts import Scope
 from ..records import Interaction, Item
 from .grouping.stored_groups import Choice, Grouping, MarkedUser, Placed
 from .memories import Memories
+from .reach import Reach
 
 Subject = str
 """Whose: `user:ID` or `item:ID`; for cues followed by ` by ` and who wrote them."""
@@ -161,6 +162,14 @@ class Store(Protocol):
         """
         ...
 
+    async def reach(self, user_id: str, *, as_of: datetime) -> Reach | None:
+        """Return how far a user's interactions before `as_of` reach; `None` without any."""
+        ...
+
+    async def events(self, user_id: str, event_ids: Sequence[str]) -> dict[str, Interaction]:
+        """Return those of a user's interactions that have these ids, by id."""
+        ...
+
     async def had_items(self, user_id: str, *, as_of: datetime) -> list[str]:
         """Return the items that a user's interactions before `as_of` name, each once, by id."""
         ...
@@ -199,11 +208,9 @@ class Store(Protocol):
     ) -> RatingScale | None:
         """Return low, high, mean and count of ratings before `as_of`; `None` without any.
 
-        For one user or item, `low` and `high` are the least and the greatest rating. For the whole tenant
-        they are robust to strays: of `n` ratings, the `n // 100` least and the `n // 100` greatest are passed
-        over (the nearest-rank quantiles at 1 % and 99 %). Fewer than 100 ratings cannot tell a stray from the
-        end of the scale: then `low` and `high` are the least and the greatest, however far out. `mean` and
-        `n` count every rating.
+        For one user or item, `low` and `high` are the least and the greatest rating. For the whole tenant they
+        are robust to strays: of `n` ratings, the `n // 100` least and greatest are passed over (the nearest-rank
+        quantiles at 1 % and 99 %); with fewer than 100 nothing is. `mean` and `n` count every rating.
         """
         ...
 

@@ -161,14 +161,17 @@ def _latencies(found: Mapping[str, Told], asks: str) -> list[Measure]:
     for load, told in found.items():
         label = f"{NAMES[asks]}, {load}"
         measures += [
-            *_percentiles(told["kinds"][asks], asks, label, judged=load == "paced"),
+            *_percentiles(told["kinds"].get(asks), asks, label, judged=load == "paced"),
             *_totals(told, label),
         ]
     return measures
 
 
-def _percentiles(kind: Told, asks: str, label: str, *, judged: bool) -> list[Measure]:
+def _percentiles(kind: Told | None, asks: str, label: str, *, judged: bool) -> list[Measure]:
+    """Return the percentiles of the answers that were one; nothing where there was none."""
     found: list[Measure] = []
+    if kind is None:
+        return found
     for percentile in ("p50", "p95", "p99"):
         goal = GOALS.get((asks, percentile)) if judged else None
         value = kind[percentile]
@@ -189,7 +192,7 @@ def _totals(told: Told, label: str) -> list[Measure]:
     """Return what holds for a load as a whole."""
     n = told["answers"]
     found = [Measure(measure=f"{label}: throughput", value=told["rate"], unit="answers/s", n=n)]
-    if told["cpu"] is not None:
+    if told["cpu"] is not None and n:
         worked = 1e3 * told["cpu"] / n
         found.append(Measure(measure=f"{label}: CPU of the server", value=worked, unit="ms/answer", n=n))
     return [*found, _errors(told, label)]
@@ -203,7 +206,7 @@ def _errors(told: Told, label: str) -> Measure:
         unit="answers",
         goal="0",
         met=told["errors"] == 0,
-        n=told["answers"],
+        n=told["answers"] + told["errors"],
     )
 
 
@@ -213,6 +216,9 @@ def _ratios(
     """Compare with the plain server: throughput where both are saturated, latency where both have room."""
     found: list[Measure] = []
     for asks, ours in (("profile", profile), ("context", context)):
+        seen = "row" in plain["paced"]["kinds"] and asks in ours["paced"]["kinds"]
+        if not seen or not plain["saturated"]["rate"]:
+            continue  # the errors say why
         rate = ours["saturated"]["rate"] / plain["saturated"]["rate"]
         late = ours["paced"]["kinds"][asks]["p50"] / plain["paced"]["kinds"]["row"]["p50"]
         name = f"{NAMES[asks]} against plain FastAPI"

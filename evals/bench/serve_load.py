@@ -51,17 +51,17 @@ class Tally:
     """What was seen."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-    """Time from sending to the last byte, of every answer that was one."""
+    """Time from sending to the last byte, of every answer of status below 400; a refusal is quick to make."""
 
     errors: Counter[str] = field(default_factory=Counter[str])
     """Answers of status 400 and above by status, and connections that broke."""
 
     def add(self, name: str, seconds: float) -> None:
-        """Count an answer."""
+        """Count an answer that was one."""
         self.seconds.setdefault(name, []).append(seconds)
 
     def facts(self, wall: float) -> dict[str, Any]:
-        """Return percentiles in milliseconds and answers a second."""
+        """Return percentiles in milliseconds, answers a second, and errors apart from both."""
         kinds: dict[str, Any] = {}
         for name, seconds in sorted(self.seconds.items()):
             p50, p95, p99 = np.percentile(np.array(seconds) * 1e3, [50, 95, 99]).tolist()
@@ -171,7 +171,7 @@ async def _client(given: Given, draw: random.Random, tally: Tally, until: float)
         try:
             async with Connection(given["host"], given["port"], given["key"]) as connection:
                 while time.perf_counter() < until:
-                    await _ask(connection, next(asks), tally)
+                    await ask_once(connection, next(asks), tally)
                     if think:
                         await asyncio.sleep(min(draw.expovariate(1 / think), until - time.perf_counter()))
         except OSError:
@@ -179,12 +179,14 @@ async def _client(given: Given, draw: random.Random, tally: Tally, until: float)
             await asyncio.sleep(0.1)
 
 
-async def _ask(connection: Connection, ask: Ask, tally: Tally) -> None:
+async def ask_once(connection: Connection, ask: Ask, tally: Tally) -> None:
+    """Send one request, and count its answer or its error."""
     started = time.perf_counter()
     answer = await connection.ask(ask.method, ask.path, ask.document)
-    tally.add(ask.name, time.perf_counter() - started)
     if answer.status >= 400:
         tally.errors[f"{ask.name} {answer.status}"] += 1
+    else:
+        tally.add(ask.name, time.perf_counter() - started)
 
 
 async def converse(given: Given) -> dict[str, Any]:

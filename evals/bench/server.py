@@ -14,12 +14,14 @@ from typing import Any
 from .loopback_server import LoopbackServer, Reply
 from .world import WORDS
 
-_USAGE = (400, 150)
+_LETTERS_A_TOKEN = 4
 _WORD_LENGTH = 7
 
 
 def plausible(request: Mapping[str, Any]) -> Reply:
     """Fill the schema of a request with as much as it allows, or answer with a sentence if it has none.
+
+    Tokens are counted as four characters each.
 
     Examples:
         >>> plausible({"messages": []}).text == plausible({"messages": []}).text
@@ -28,7 +30,8 @@ def plausible(request: Mapping[str, Any]) -> Reply:
     draw = random.Random(json.dumps(request, sort_keys=True))
     form = request.get("response_format")
     text = json.dumps(_fill(form["json_schema"]["schema"], draw)) if form else _words(80, draw)
-    return Reply(text=text, usage=_USAGE)
+    read = sum(len(message["content"]) for message in request.get("messages", ()))
+    return Reply(text=text, usage=(read // _LETTERS_A_TOKEN, len(text) // _LETTERS_A_TOKEN))
 
 
 def _fill(schema: Mapping[str, Any], draw: random.Random) -> Any:

@@ -5,20 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import Response
 
-from ..http.asked import NO_NUL
+from ...receipts import Receipt
 from .correct_view import correct_view
-from .entrance import PageRoute, Visit, Visiting, require_change
-from .forget_view import forget_view
-from .forms import correct_page, forget_page
+from .entrance import Id, PageRoute, Visit, Visiting, require_change
+from .forget_view import forget_event_view, forget_item_view, forget_view
+from .forms import correct_page, forget_page, forget_part_page
 from .pages import link_to, move
 from .portrait_view import head_of
-from .roles import FORGET_ITEM_ROLE, FORGET_USER_ROLE, WRITE_ROLE
+from .roles import FORGET_PART_ROLE, FORGET_USER_ROLE, WRITE_ROLE
 from .version_view import version_view
 
 changes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-# In the address and not in the form, where browsers change how lines end.
-Id = Annotated[str, Query(min_length=1, max_length=512, pattern=NO_NUL)]
 Token = Annotated[str, Form(max_length=200)]
 Line = Annotated[str, Form(max_length=500)]
 
@@ -71,7 +69,7 @@ async def correct(
 
 
 async def _corrected(visit: Visit, user_id: str, old: int, new: int) -> Response:
-    head, _ = await head_of(visit.limner, user_id)
+    head = await head_of(visit.limner, user_id)
     change = (await version_view(visit.limner, user_id, old=old, new=new)).difference if new != old else None
     return visit.page("corrected", head=head, change=change, tab="user", heading="Corrected")
 
@@ -79,18 +77,33 @@ async def _corrected(visit: Visit, user_id: str, old: int, new: int) -> Response
 @changes.post("/forget-item")
 async def forget_item(visit: Visiting, id: Id, item: Id, token: Token, sure: Line = "") -> Response:
     """Forget what a user did with an item, and show the receipt."""
-    require_change(visit, FORGET_ITEM_ROLE, token)
-    view = await forget_view(visit.limner, id, item_id=item)
+    require_change(visit, FORGET_PART_ROLE, token)
+    view = await forget_item_view(visit.limner, id, item)
     if not sure:
-        return forget_page(visit, view, wrong=_UNSURE)
+        return forget_part_page(visit, view, wrong=_UNSURE)
     receipt = await visit.limner.forget(id, item_id=item)
-    left = await visit.limner.doors.store.has_user(id)
+    return await _receipt(visit, id, receipt, "The item is forgotten")
+
+
+@changes.post("/forget-event")
+async def forget_event(visit: Visiting, id: Id, event: Id, token: Token, sure: Line = "") -> Response:
+    """Forget one thing that a user did, and show the receipt."""
+    require_change(visit, FORGET_PART_ROLE, token)
+    view = await forget_event_view(visit.limner, id, event)
+    if not sure:
+        return forget_part_page(visit, view, wrong=_UNSURE)
+    receipt = await visit.limner.forget(id, event_id=event)
+    return await _receipt(visit, id, receipt, "The event is forgotten")
+
+
+async def _receipt(visit: Visit, user_id: str, receipt: Receipt, heading: str) -> Response:
+    left = await visit.limner.doors.store.has_user(user_id)
     root: str = visit.request.scope.get("root_path", "")
     return visit.page(
         "receipt",
-        heading="The item is forgotten",
+        heading=heading,
         receipt=receipt,
-        back=link_to(root, "user", id=id) if left else link_to(root),
+        back=link_to(root, "user", id=user_id) if left else link_to(root),
         back_name="Back to the user" if left else "Back to the gallery",
     )
 
@@ -103,11 +116,4 @@ async def forget_user(
     require_change(visit, FORGET_USER_ROLE, token)
     if typed.split() != id.split():
         return forget_page(visit, await forget_view(visit.limner, id), wrong=_MISTYPED)
-    receipt = await visit.limner.forget(id)
-    return visit.page(
-        "receipt",
-        heading="The user is forgotten",
-        receipt=receipt,
-        back=link_to(visit.request.scope.get("root_path", "")),
-        back_name="Back to the gallery",
-    )
+    return await _receipt(visit, id, await visit.limner.forget(id), "The user is forgotten")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ...errors import InputError
 from ...face import Limner
 from ..statements import Quote, quote_of
+from .deeds import deeds_by_id, items_of
 from .portrait_view import Head, head_of
 
 _CHANGED = (
@@ -34,15 +35,15 @@ async def correct_view(limner: Limner, user_id: str, *, claim: int, version: int
         UnknownUserError: The user was never recorded.
         InputError: The newest portrait is another version, or makes no such claim.
     """
-    head, history = await head_of(limner, user_id)
+    head = await head_of(limner, user_id)
     profile = head.profile
     if profile is None or profile.version != version:
         raise InputError(_CHANGED)
     if not 0 <= claim < len(profile.claims):
         raise InputError(_CHANGED)
     chosen = profile.claims[claim]
-    interactions = {event.event_id: event for event in history if event.event_id in chosen.evidence}
-    items = await limner.items(sorted({event.item_id or "" for event in interactions.values()} - {""}))
+    interactions = await deeds_by_id(limner, user_id, set(chosen.evidence))
+    items = await items_of(limner, list(interactions.values()))
     versions = await limner.doors.store.profile_versions(user_id)
     return CorrectView(
         head=head,

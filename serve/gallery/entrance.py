@@ -5,13 +5,15 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from ...errors import LimnerError
 from ...face import Limner
+from ...records import LONGEST_ID
+from ..http.asked import NO_NUL
 from ..http.gate import Role, gate_of
 from ..http.problems import Problem, problem_of
 from ..http.rooms import Rooms
@@ -19,6 +21,9 @@ from .pages import link_to, move, show
 from .session import Session, require_own_form, session_of
 
 _log = logging.getLogger("limner.serve")
+
+Id = Annotated[str, Query(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL)]
+"""An id: in the address and not in a form, where browsers change how lines end."""
 
 _HEADINGS = {
     402: "The budget is spent",

@@ -4,8 +4,8 @@ from fastapi.responses import Response
 
 from .correct_view import CorrectView
 from .entrance import Visit
-from .forget_view import ForgetView
-from .roles import FORGET_ITEM_ROLE, FORGET_USER_ROLE
+from .forget_view import ForgetView, PartView
+from .roles import FORGET_PART_ROLE, FORGET_USER_ROLE
 
 
 def correct_page(
@@ -33,7 +33,7 @@ def correct_page(
 
 
 def forget_page(visit: Visit, view: ForgetView, *, wrong: str = "") -> Response:
-    """Show what can be forgotten, or one item about to be."""
+    """Show what can be forgotten about a user."""
     return visit.page(
         "forget",
         status=422 if wrong else 200,
@@ -42,6 +42,20 @@ def forget_page(visit: Visit, view: ForgetView, *, wrong: str = "") -> Response:
         tab="forget",
         heading="Forget",
         wrong=wrong,
-        item_role=FORGET_ITEM_ROLE,
+        part_role=FORGET_PART_ROLE,
         user_role=FORGET_USER_ROLE,
+    )
+
+
+def forget_part_page(visit: Visit, view: PartView, *, wrong: str = "") -> Response:
+    """Show one thing about to be forgotten."""
+    return visit.page(
+        "forget_part",
+        status=422 if wrong else 200,
+        view=view,
+        head=view.head,
+        tab="forget",
+        heading="Forget",
+        wrong=wrong,
+        part_role=FORGET_PART_ROLE,
     )

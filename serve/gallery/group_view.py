@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ...communities import Group
-from ...errors import InputError
+from ...errors import EmptyHistoryError, InputError, NoGroupsError
 from ...face import Limner
 from .portrait_view import Head, head_of
 
@@ -24,8 +24,19 @@ async def group_view(limner: Limner, user_id: str) -> GroupView:
     Raises:
         UnknownUserError: The user was never recorded.
     """
-    head, _ = await head_of(limner, user_id)
+    head = await head_of(limner, user_id)
     try:
         return GroupView(head=head, group=await limner.group(user_id), why_not="")
+    except NoGroupsError as error:
+        return GroupView(head=head, group=None, why_not=_no_groups(error))
+    except EmptyHistoryError:
+        return GroupView(
+            head=head, group=None, why_not="Nothing of this user is on record up to this moment."
+        )
     except InputError as error:
         return GroupView(head=head, group=None, why_not=str(error))
+
+
+def _no_groups(error: NoGroupsError) -> str:
+    """Say it without the moment, which on this page is always the present."""
+    return f"{error.reason[0].upper()}{error.reason[1:]} yet. Run `limner refresh`."

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,10 +13,11 @@ from ...errors import InputError
 from ...face import Limner
 from ...models import Profile
 from ...recommendations import Recommendation
-from ...records import Interaction, Item
+from ...records import Item
 from ...tools.embedder import FloatArray
 from ...tools.forgetting.forget_files import MAPS
 from ..statements import day_of, deed_of
+from .deeds import last_with_items
 from .portrait_view import Head, head_of
 from .projection import Projection, fit_projection, keep_projection, read_projection, sample_ids
 
@@ -34,6 +36,9 @@ _STEPS = (0.0, -30.0, 30.0, -60.0, 60.0)
 
 _LETTER, _LINE = 9.5, 34.0
 """About how wide a letter of a region's name is, and how high its line, in the drawing's units."""
+
+_LARGE = 2.2
+"""How much larger names and marks are where the page is narrow; the stylesheet says the same."""
 
 _RADII = ((300, 4.0), (900, 3.0))
 _SMALLEST = 2.2
@@ -82,6 +87,9 @@ class MapView:
     dots: tuple[Dot, ...]
     marks: tuple[Mark, ...]
     regions: tuple[Region, ...]
+    large_regions: tuple[Region, ...]
+    """The same in larger letters, so fewer of them."""
+
     items: int
     """In the catalogue."""
 
@@ -105,33 +113,30 @@ async def map_view(limner: Limner, user_id: str) -> MapView:
     Raises:
         UnknownUserError: The user was never recorded.
     """
-    head, history = await head_of(limner, user_id)
+    head = await head_of(limner, user_id)
     catalogue = limner.doors.catalogue
     known = await catalogue.item_ids()
     if not known:
         empty = "The catalogue is empty: import an item file to see a map."
-        return MapView(head=head, dots=(), marks=(), regions=(), items=0, notes=(empty,))
+        return MapView(head=head, dots=(), marks=(), regions=(), large_regions=(), items=0, notes=(empty,))
     shown = sample_ids(known, POINTS)
     vectors, items = await asyncio.gather(catalogue.vectors(shown), limner.items(shown))
     projection = await asyncio.to_thread(_projection, limner, vectors, len(known))
     found, note = await _recommended(limner, user_id)
     marks = [
-        *await _had_marks(limner, projection, history, frozenset(known)),
+        *await _had_marks(limner, projection, user_id, frozenset(known)),
         *await _recommended_marks(limner, projection, found, frozenset(known)),
         *await _portrait_marks(limner, projection, head.profile),
     ]
     places = _on_page(projection.place(vectors))
+    shown_items = [items.get(item_id) for item_id in shown]
+    taken = [(mark.x, mark.y) for mark in marks if mark.kind in ("recommended", "whole")]
     return MapView(
         head=head,
-        dots=tuple(
-            Dot(x, y, _title(items.get(item_id))) for (x, y), item_id in zip(places, shown, strict=True)
-        ),
+        dots=tuple(Dot(x, y, _title(item)) for (x, y), item in zip(places, shown_items, strict=True)),
         marks=tuple(marks),
-        regions=_regions(
-            places,
-            [items.get(item_id) for item_id in shown],
-            [(mark.x, mark.y) for mark in marks if mark.kind in ("recommended", "whole")],
-        ),
+        regions=_regions(places, shown_items, taken),
+        large_regions=_regions(places, shown_items, taken, size=_LARGE),
         items=len(known),
         notes=(note,) if note else (),
     )
@@ -158,12 +163,10 @@ async def _recommended(limner: Limner, user_id: str) -> tuple[Sequence[Recommend
 
 
 async def _had_marks(
-    limner: Limner, projection: Projection, history: Sequence[Interaction], known: frozenset[str]
+    limner: Limner, projection: Projection, user_id: str, known: frozenset[str]
 ) -> list[Mark]:
-    latest: dict[str, Interaction] = {}
-    for event in reversed(history):
-        if event.item_id in known and len(latest) < _CHOSEN:
-            latest.setdefault(event.item_id, event)
+    had = await last_with_items(limner, user_id)
+    latest = dict(islice(((item_id, had[item_id]) for item_id in had if item_id in known), _CHOSEN))
     items = await limner.items(list(latest))
     places = _on_page(projection.place(await limner.doors.catalogue.vectors(list(latest)))) if latest else []
     return [
@@ -232,8 +235,17 @@ def _regions(
     places: Sequence[tuple[float, float]],
     items: Sequence[Item | None],
     taken: Sequence[tuple[float, float]],
+    *,
+    size: float = 1.0,
 ) -> tuple[Region, ...]:
-    """Name parts of the map by their commonest categories, each near where its items lie and over nothing taken."""
+    """Name parts of the map by their commonest categories, each near where its items lie and over nothing taken.
+
+    Args:
+        places: Where the items lie.
+        items: What they are.
+        taken: Where no name may stand.
+        size: How much larger letters and marks are than usual.
+    """
     by_name: dict[str, list[tuple[float, float]]] = {}
     for place, item in zip(places, items, strict=True):
         for name in (item.categories if item else ())[:2]:
@@ -243,20 +255,28 @@ def _regions(
         key=lambda name: (-len(by_name[name]), name),
     )
     regions: list[Region] = []
+    line = _LINE * size
     for name in common[:_REGIONS]:
         x, y = (float(value) for value in np.median(by_name[name], axis=0))
-        half = len(name) * _LETTER / 2 + 8.0
+        half = _half(name, size) + 8.0
         x = min(max(x, half), WIDTH - half)
         for step in _STEPS:
-            region = Region(round(x, 1), round(min(max(y + step, _LINE), HEIGHT - _LINE), 1), name)
-            if not any(_overlap(region, other) for other in regions) and not any(
-                abs(region.y - 6.0 - top) < _LINE * 0.7 and abs(x - left) < half + 10.0 for left, top in taken
+            base = min(max(y + step * size, line), HEIGHT - line)
+            region = Region(round(x, 1), round(base, 1), name)
+            if not any(_overlap(region, other, size) for other in regions) and not any(
+                abs(region.y - 6.0 * size - top) < line * 0.7 and abs(x - left) < half + 10.0 * size
+                for left, top in taken
             ):
                 regions.append(region)
                 break
     return tuple(regions)
 
 
-def _overlap(one: Region, two: Region) -> bool:
-    halves = (len(one.name) + len(two.name)) * _LETTER / 2 + 16.0
-    return abs(one.y - two.y) < _LINE and abs(one.x - two.x) < halves
+def _half(name: str, size: float) -> float:
+    """Return half of a name's width."""
+    return len(name) * _LETTER * size / 2
+
+
+def _overlap(one: Region, two: Region, size: float) -> bool:
+    wide = _half(one.name, size) + _half(two.name, size) + 16.0
+    return abs(one.y - two.y) < _LINE * size and abs(one.x - two.x) < wide

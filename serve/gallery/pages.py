@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 from jinja2 import Environment
 
+from ...records import LONGEST_ID
 from ..templates import encode_page, open_templates
 from .session import COOKIE, HOURS, Session
 
@@ -74,7 +75,7 @@ def show(
         return link_to(root, f"static/{file}", v=fingerprint_of(file))
 
     template = _templates().get_template(f"{name}.html.jinja")
-    page = template.render(session=session, link=link, asset=asset, **values)
+    page = template.render(session=session, link=link, asset=asset, longest_id=LONGEST_ID, **values)
     answer = Response(encode_page(page), status, HEADERS, "text/html; charset=utf-8")
     if session is not None and session.fresh:
         keep_session(request, answer, session)

@@ -10,6 +10,7 @@ from ...pairings import Pair
 from ...records import Interaction, Item
 from ...settings import EMBEDDED
 from ..statements import Quote, day_of, quote_of
+from .deeds import deeds_by_id, items_of, last_with_items
 from .portrait_view import Head, head_of
 
 FOUND = 12
@@ -71,9 +72,9 @@ async def pair_view(limner: Limner, user_id: str, *, item_id: str = "", query: s
         UnknownUserError: The user was never recorded.
         UnknownItemError: The item is not in the catalogue.
     """
-    head, history = await head_of(limner, user_id)
+    head = await head_of(limner, user_id)
     if not item_id:
-        choices = await (_search(limner, query) if query.strip() else _had(limner, history))
+        choices = await (_search(limner, query) if query.strip() else _had(limner, user_id))
         return PairView(
             head=head, query=query, choices=choices, item=None, description="", pair=None, reasons=(), cost=""
         )
@@ -88,7 +89,7 @@ async def pair_view(limner: Limner, user_id: str, *, item_id: str = "", query: s
         item=_choice(items[item_id]),
         description=items[item_id].description or "",
         pair=pair,
-        reasons=await _reasons(limner, pair, history) if pair else (),
+        reasons=await _reasons(limner, pair) if pair else (),
         cost=await pair_cost(limner, user_id, item_id),
     )
 
@@ -125,9 +126,9 @@ async def _search(limner: Limner, query: str) -> tuple[Choice, ...]:
     return tuple(_choice(items[hit.id]) for hit in hits if hit.id in items)
 
 
-async def _had(limner: Limner, history: Sequence[Interaction]) -> tuple[Choice, ...]:
+async def _had(limner: Limner, user_id: str) -> tuple[Choice, ...]:
     """Offer the user's latest items while nothing was searched for."""
-    latest = list(dict.fromkeys(event.item_id for event in reversed(history) if event.item_id))[:FOUND]
+    latest = list(await last_with_items(limner, user_id))[:FOUND]
     items = await limner.items(latest)
     return tuple(_choice(items[item_id]) for item_id in latest if item_id in items)
 
@@ -140,10 +141,10 @@ def _choice(item: Item) -> Choice:
     )
 
 
-async def _reasons(limner: Limner, pair: Pair, history: Sequence[Interaction]) -> tuple[ReasonView, ...]:
-    mine = {event.event_id: event for event in history}
-    cited = {event_id for reason in pair.reasons for event_id in reason.user_evidence if event_id in mine}
-    items = await limner.items(sorted({mine[event_id].item_id or "" for event_id in cited} - {""}))
+async def _reasons(limner: Limner, pair: Pair) -> tuple[ReasonView, ...]:
+    cited = {event_id for reason in pair.reasons for event_id in reason.user_evidence}
+    mine = await deeds_by_id(limner, pair.user_id, cited)
+    items = await items_of(limner, list(mine.values()))
     others = await limner.doors.store.item_history(pair.item_id, as_of=pair.as_of, exclude_user=pair.user_id)
     deeds = {event.event_id: _anonymous(event) for event in others}
     return tuple(

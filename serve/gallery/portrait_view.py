@@ -9,6 +9,7 @@ from ...models import Profile
 from ...records import Interaction, Item
 from ..report_numbers import facts_of, show_money, show_number
 from ..statements import Quote, Section, day_of, deed_of, recent_quote, sections_of
+from .deeds import deeds_by_id, items_of, last_deeds
 
 _LAST = 12
 """Interactions shown of a user without a portrait."""
@@ -54,25 +55,25 @@ class PortraitView:
     reward: str
 
 
-async def head_of(limner: Limner, user_id: str) -> tuple[Head, list[Interaction]]:
-    """Return what stands above every page about a user, and the whole history, oldest first.
+async def head_of(limner: Limner, user_id: str) -> Head:
+    """Return what stands above every page about a user.
 
     Raises:
         UnknownUserError: The user was never recorded, or is forgotten.
     """
-    profile, history = await limner.stored_profile(user_id), await limner.history(user_id)
-    if profile is None and not history and not await limner.doors.store.has_user(user_id):
+    profile = await limner.stored_profile(user_id)
+    reach = await limner.doors.recorded.reach(user_id, as_of=limner.now())
+    if profile is None and reach is None and not await limner.doors.store.has_user(user_id):
         raise UnknownUserError(user_id)
     badges = {"model": "Written by a model", "extractive": "Extractive, no model"}
-    head = Head(
+    return Head(
         user_id=user_id,
         profile=profile,
         badge=badges[profile.source] if profile else "No portrait yet",
-        events=len(history),
-        since=day_of(history[0].at) if history else "",
-        until=day_of(history[-1].at) if history else "",
+        events=reach.events if reach else 0,
+        since=day_of(reach.first) if reach else "",
+        until=day_of(reach.last) if reach else "",
     )
-    return head, history
 
 
 async def portrait_view(limner: Limner, user_id: str) -> PortraitView:
@@ -81,13 +82,13 @@ async def portrait_view(limner: Limner, user_id: str) -> PortraitView:
     Raises:
         UnknownUserError: The user was never recorded.
     """
-    head, history = await head_of(limner, user_id)
+    head = await head_of(limner, user_id)
     profile = head.profile
     if profile is None:
-        return await _undrawn(limner, head, history)
+        return await _undrawn(limner, head)
     cited = {event_id for claim in profile.claims for event_id in claim.evidence}
-    interactions = {event.event_id: event for event in history if event.event_id in cited}
-    items = await _items_of(limner, list(interactions.values()))
+    interactions = await deeds_by_id(limner, user_id, cited)
+    items = await items_of(limner, list(interactions.values()))
     return PortraitView(
         head=head,
         text=profile.text,
@@ -101,9 +102,9 @@ async def portrait_view(limner: Limner, user_id: str) -> PortraitView:
     )
 
 
-async def _undrawn(limner: Limner, head: Head, history: list[Interaction]) -> PortraitView:
-    last = history[: -_LAST - 1 : -1]
-    items = await _items_of(limner, last)
+async def _undrawn(limner: Limner, head: Head) -> PortraitView:
+    last = await last_deeds(limner, head.user_id, _LAST)
+    items = await items_of(limner, last)
     return PortraitView(
         head=head,
         text="",
@@ -115,10 +116,6 @@ async def _undrawn(limner: Limner, head: Head, history: list[Interaction]) -> Po
         facts=(),
         reward=show_number(None),
     )
-
-
-async def _items_of(limner: Limner, events: list[Interaction]) -> dict[str, Item]:
-    return await limner.items(sorted({event.item_id for event in events if event.item_id}))
 
 
 def _bare_quote(event: Interaction, items: Mapping[str, Item]) -> Quote:

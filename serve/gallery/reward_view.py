@@ -32,7 +32,7 @@ async def reward_view(limner: Limner, user_id: str) -> RewardView:
     Raises:
         UnknownUserError: The user was never recorded.
     """
-    head, _ = await head_of(limner, user_id)
+    head = await head_of(limner, user_id)
     profile = head.profile
     drafts: tuple[Rollout, ...] = latest_run(await limner.doors.store.user_rollouts(user_id, pairs=False))
     if profile is None:

@@ -5,8 +5,8 @@ from ..http.gate import Role
 WRITE_ROLE: Role = "write"
 """To draw and to correct."""
 
-FORGET_ITEM_ROLE: Role = "write"
-"""To forget what a user did with an item."""
+FORGET_PART_ROLE: Role = "write"
+"""To forget what a user did with an item, or one interaction."""
 
 FORGET_USER_ROLE: Role = "admin"
 """To forget a user."""

@@ -68,7 +68,7 @@ async def version_view(
         UnknownUserError: The user was never recorded.
         InputError: There is no such version.
     """
-    head, _ = await head_of(limner, user_id)
+    head = await head_of(limner, user_id)
     profiles = await limner.doors.store.profile_versions(user_id)
     return VersionView(
         head=head,

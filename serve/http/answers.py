@@ -74,6 +74,13 @@ class Versions(Record):
     """Oldest first."""
 
 
+class FinishedForgets(Record):
+    """What resuming did."""
+
+    finished: int
+    """Forgets that were finished."""
+
+
 class PersonalisedMessages(Record):
     """Messages with context in place."""
 

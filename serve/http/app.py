@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import ModuleType
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from ... import __version__
@@ -14,6 +14,7 @@ from ...tools.jobs import JobBook
 from . import (
     chat_routes,
     choice_routes,
+    estimate_routes,
     group_routes,
     health_routes,
     job_routes,
@@ -27,6 +28,7 @@ from .frame import GALLERY, Frame
 from .gate import open_gate
 from .health_routes import Readiness
 from .keyed import Keyed
+from .known_names import refuse_unknown
 from .openapi import describe_fully
 from .problems import PROBLEMS, answer_problems
 from .rooms import Rooms
@@ -43,6 +45,7 @@ _VERSIONED: tuple[ModuleType, ...] = (
     chat_routes,
     choice_routes,
     group_routes,
+    estimate_routes,
     privacy_routes,
     job_routes,
 )
@@ -91,7 +94,7 @@ def create_app(settings: Settings, *, rooms: Rooms | None = None) -> FastAPI:
 def _attach(app: FastAPI) -> None:
     """Put up the routes."""
     for module in _VERSIONED:
-        app.include_router(module.router, responses=PROBLEMS)
+        app.include_router(module.router, responses=PROBLEMS, dependencies=[Depends(refuse_unknown)])
     app.include_router(health_routes.router)
     app.include_router(reference.router)
     gallery = _gallery()

@@ -10,7 +10,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from ...face import Limner
 from ...pairings import RankMode
 from ...recommendations import Filters
-from ...records import Interaction, Item, Kind, Moment, Record
+from ...records import FEWEST_TOKENS, LONGEST_ID, Interaction, Item, Kind, Moment, Record
 from ...tools.budget import Budget
 
 NO_NUL = r"^[^\x00]*$"
@@ -39,20 +39,25 @@ class _IdConvertor(Convertor[str]):
 
 register_url_convertor("id", _IdConvertor())
 
-Id = Annotated[str, Field(min_length=1, max_length=512, pattern=NO_NUL)]
+Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL)]
 Words = Annotated[str, Field(max_length=100_000, pattern=NO_NUL)]
+Subjects = Annotated[tuple[Id, ...], Field(min_length=1, max_length=100_000)]
+"""Users or items, by id."""
 
 UserId = Annotated[
-    str, Path(min_length=1, max_length=512, pattern=NO_NUL, description="The user.", examples=["ada"])
+    str, Path(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL, description="The user.", examples=["ada"])
 ]
 ItemId = Annotated[
-    str, Path(min_length=1, max_length=512, pattern=NO_NUL, description="The item.", examples=["b1"])
+    str, Path(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL, description="The item.", examples=["b1"])
 ]
 EventId = Annotated[
-    str, Path(min_length=1, max_length=512, pattern=NO_NUL, description="The interaction.", examples=["e1"])
+    str,
+    Path(
+        min_length=1, max_length=LONGEST_ID, pattern=NO_NUL, description="The interaction.", examples=["e1"]
+    ),
 ]
 GroupId = Annotated[
-    str, Path(min_length=1, max_length=512, pattern=NO_NUL, description="The group.", examples=["g1"])
+    str, Path(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL, description="The group.", examples=["g1"])
 ]
 AsOf = Annotated[
     Moment | None,
@@ -241,6 +246,21 @@ class RecommendationsWanted(Record):
     """Most model calls."""
 
 
+class ManyRecommendationsWanted(RecommendationsWanted):
+    """What to recommend to many users, and how."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"user_ids": ["ada", "bo"], "k": 5}]})
+
+    user_ids: Subjects | None = None
+    """Users; everybody if absent."""
+
+    explain: bool = False
+    """Whether to say why."""
+
+    calls: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Most model calls of all of them together."""
+
+
 class ChatTurn(Record):
     """One turn of a conversation."""
 
@@ -298,7 +318,7 @@ class Personalised(Record):
     messages: Annotated[tuple[ChatTurn, ...], Field(min_length=1, max_length=2_000)]
     """In OpenAI's form."""
 
-    max_tokens: Annotated[int, Field(ge=1, le=32_000)] = 400
+    max_tokens: Annotated[int, Field(ge=FEWEST_TOKENS, le=32_000)] = 400
     """Tokens of context at most."""
 
     def turns(self) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from ...contexts import Context, Heard
+from ...records import FEWEST_TOKENS
 from .answers import PersonalisedMessages
 from .asked import AsOf, Personalised, Talk, UserId, Words
 from .lending import Reading, Writing
@@ -17,7 +18,7 @@ async def context(
     user_id: UserId,
     limner: Reading,
     query: Annotated[Words | None, Query(description="What the user is about to be answered.")] = None,
-    max_tokens: Annotated[int, Query(ge=1, le=32_000, description="Tokens at most.")] = 400,
+    max_tokens: Annotated[int, Query(ge=FEWEST_TOKENS, le=32_000, description="Tokens at most.")] = 400,
     as_of: AsOf = None,
 ) -> Context:
     """Return what an assistant should know about a user: a part that stays the same, and one for the query.
@@ -30,7 +31,7 @@ async def context(
 @router.post("/personalise")
 async def personalise(body: Personalised, limner: Reading) -> PersonalisedMessages:
     """Return messages in OpenAI's form with what is known about a user in place."""
-    placed = await limner.personalise(body.turns(), user=body.user, max_tokens=body.max_tokens)
+    placed = await limner.personalise(body.turns(), user_id=body.user, max_tokens=body.max_tokens)
     return PersonalisedMessages(messages=placed)
 
 

@@ -1,16 +1,29 @@
 """Routes about users and items: pairs, rankings, recommendations, cards."""
 
+import json
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
 
 from ...cards import ItemCard
 from ...pairings import Pair, Ranking
-from ...recommendations import Recommendations
-from .asked import AsOf, Calls, ItemId, RankingWanted, RecommendationsWanted, UserId, budget_for
+from ...recommendations import RecommendationOutcome, Recommendations
+from .asked import (
+    AsOf,
+    Calls,
+    ItemId,
+    ManyRecommendationsWanted,
+    RankingWanted,
+    RecommendationsWanted,
+    UserId,
+    budget_for,
+)
 from .lending import Reading, Writing
-from .problems import Problem
+from .lines import described, in_lines, told
+from .problems import Problem, problem_of
 
 router = APIRouter(prefix="/v1", tags=["pairs, rankings, recommendations"])
 
@@ -45,6 +58,24 @@ async def rank(user_id: UserId, body: RankingWanted, limner: Writing) -> Ranking
     )
 
 
+@router.post(
+    "/users/{user_id:id}/ranking/stream", response_class=StreamingResponse, responses=described("One ranking")
+)
+async def rank_stream(
+    user_id: UserId, body: RankingWanted, request: Request, limner: Writing
+) -> StreamingResponse:
+    """Rank candidates for a user: the scorer's ranking at once, then better and better ones, the last `final`."""
+    rankings = limner.rank_stream(
+        user_id,
+        body.items,
+        as_of=body.as_of,
+        budget=budget_for(limner, body.calls),
+        top=body.top,
+        mode=body.mode,
+    )
+    return await in_lines(request, (ranking.model_dump_json() async for ranking in rankings))
+
+
 @router.get("/users/{user_id:id}/recommendations")
 async def recommend(
     user_id: UserId,
@@ -72,6 +103,39 @@ async def recommend_as_wanted(
         generate=body.generate,
         budget=budget_for(limner, body.calls),
     )
+
+
+@router.post("/recommendations", response_class=StreamingResponse, responses=described("One user"))
+async def recommend_to_many(
+    body: ManyRecommendationsWanted, request: Request, limner: Writing
+) -> StreamingResponse:
+    """Recommend to many users, or to everybody: a line for each as it is found, in no order.
+
+    A line is `{"user_id": ..., "recommendations": {...}}`, or with an `error` instead, `{"code": ..., "message": ...}`.
+    """
+    outcomes = limner.recommend_many(
+        body.user_ids,
+        k=body.k,
+        as_of=body.as_of,
+        filters=body.filters.filters(),
+        diversity=body.diversity,
+        explain=body.explain,
+        rerank=body.rerank,
+        generate=body.generate,
+        budget=budget_for(limner, body.calls),
+    )
+    return await in_lines(request, _told(outcomes))
+
+
+async def _told(outcomes: AsyncGenerator[RecommendationOutcome]) -> AsyncGenerator[str]:
+    async with aclosing(outcomes):
+        async for outcome in outcomes:
+            document: dict[str, Any] = {"user_id": outcome.user_id}
+            if outcome.error:
+                document["error"] = told(problem_of(outcome.error))
+            if outcome.recommendations:
+                document["recommendations"] = outcome.recommendations.model_dump(mode="json")
+            yield json.dumps(document, ensure_ascii=False)
 
 
 @router.get("/items/{item_id:id}/card")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...tools.clock import Clock
     from .rooms import Rooms
 
-__all__ = ["Caller", "Gate", "Role", "allow", "caller_of", "gate_of", "is_loopback", "open_gate"]
+__all__ = ["Caller", "Gate", "Role", "allow", "caller_of", "gate_of", "is_loopback", "no_key", "open_gate"]
 
 _MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -81,14 +81,13 @@ class Gate:
         """
         caller = await self.caller(_bearer(authorization))
         if caller is None:
-            raise Problem(
-                401,
-                "no_key",
-                "send a valid key as `Authorization: Bearer KEY`; `limner keys add` makes one",
-                headers={"WWW-Authenticate": 'Bearer realm="limner"'},
-            )
+            raise no_key()
         self.admit(caller)
         return caller
+
+    async def still_admits(self, caller: Caller) -> bool:
+        """Whether the key that began a long answer was not revoked meanwhile."""
+        return caller.key_id is None or await self.ring.get(caller.key_id) is not None
 
     def admit(self, caller: Caller) -> None:
         """Count a request.
@@ -182,6 +181,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def no_key() -> Problem:
+    """Return what somebody is told who shows no valid key."""
+    return Problem(
+        401,
+        "no_key",
+        "send a valid key as `Authorization: Bearer KEY`; `limner keys add` makes one",
+        headers={"WWW-Authenticate": 'Bearer realm="limner"'},
+    )
 
 
 def _bearer(header: str | None) -> str | None:

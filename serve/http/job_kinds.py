@@ -15,7 +15,7 @@ from ...face import Limner
 from ...records import Kind, Moment, Record
 from ...tools.import_report import ImportProgress
 from ...tools.jobs import JobError
-from .asked import Id, budget_for
+from .asked import Id, Subjects, budget_for
 from .problems import problem_of
 
 MOST_ERRORS = 100
@@ -25,7 +25,6 @@ MOST_REJECTS = 1_000
 """Rejected rows that an import names."""
 
 Calls = Annotated[int, Field(ge=1, le=10_000_000)]
-Subjects = Annotated[tuple[Id, ...], Field(min_length=1, max_length=100_000)]
 
 
 class ProfilesJob(Record):
@@ -66,6 +65,43 @@ class CardsJob(Record):
     """Most model calls of all of them together."""
 
 
+class PairNamed(Record):
+    """A user and an item."""
+
+    user_id: Id
+    """The user."""
+
+    item_id: Id
+    """The item."""
+
+
+class PairsJob(Record):
+    """Write many pairs."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"kind": "pairs", "pairs": [{"user_id": "ada", "item_id": "b1"}]}]}
+    )
+
+    kind: Literal["pairs"]
+    """This kind."""
+
+    pairs: Annotated[tuple[PairNamed, ...], Field(min_length=1, max_length=100_000)]
+    """Which."""
+
+    as_of: Moment | None = None
+    """Nothing at or after this moment is used."""
+
+    calls: Calls | None = None
+    """Most model calls of all of them together."""
+
+
+class ReindexJob(Record):
+    """Drop every vector and embed the catalogue and the portraits again; takes the role `admin`."""
+
+    kind: Literal["reindex"]
+    """This kind."""
+
+
 class RefreshJob(Record):
     """Find groups, or bring them up to date."""
 
@@ -102,6 +138,9 @@ class ImportJob(Record):
     row_kind: Kind = "purchase"
     """What an interaction with neither text nor rating is."""
 
+    user_id: str | None = None
+    """Whose turns the user's turns of chats are, or whose export this is; absent where the rows say so."""
+
     strict: bool = False
     """Whether a bad row anywhere refuses the whole file."""
 
@@ -116,8 +155,10 @@ class DrawJob(Record):
     """The user."""
 
 
-Wanted = ProfilesJob | CardsJob | RefreshJob | ImportJob | DrawJob
-JobWanted = Annotated[ProfilesJob | CardsJob | RefreshJob, Field(discriminator="kind")]
+Wanted = ProfilesJob | PairsJob | CardsJob | RefreshJob | ReindexJob | ImportJob | DrawJob
+JobWanted = Annotated[
+    ProfilesJob | PairsJob | CardsJob | RefreshJob | ReindexJob, Field(discriminator="kind")
+]
 """What can be asked for without a file."""
 
 _wanted: TypeAdapter[Wanted] = TypeAdapter(Annotated[Wanted, Field(discriminator="kind")])
@@ -170,8 +211,12 @@ async def work(wanted: Wanted, limner: Limner, progress: Progress, upload: Path)
     match wanted:
         case ProfilesJob():
             return await _profiles(wanted, limner, progress)
+        case PairsJob():
+            return await _pairs(wanted, limner, progress)
         case CardsJob():
             return await _cards(wanted, limner, progress)
+        case ReindexJob():
+            return await _reindex(limner, progress)
         case RefreshJob():
             return await _refresh(wanted, limner, progress)
         case ImportJob():
@@ -204,6 +249,22 @@ async def _draw(wanted: DrawJob, limner: Limner) -> dict[str, Any]:
         reason = "the portrait was drawn without it"
         raise ModelUnavailableError(limner.settings.model, budget.spent.calls, reason, budget.spent)
     return {"version": profile.version, "usage": budget.spent.model_dump()}
+
+
+async def _pairs(wanted: PairsJob, limner: Limner, progress: Progress) -> dict[str, Any]:
+    progress.step, progress.total = "pairing", len(wanted.pairs)
+    budget = budget_for(limner, wanted.calls)
+    named = [(pair.user_id, pair.item_id) for pair in wanted.pairs]
+    outcomes = limner.pairs(named, as_of=wanted.as_of, budget=budget)
+    await _each(outcomes, progress, lambda outcome: f"{outcome.user_id}, {outcome.item_id}")
+    return {"written": progress.done - progress.failed, "usage": budget.spent.model_dump()}
+
+
+async def _reindex(limner: Limner, progress: Progress) -> dict[str, Any]:
+    def step(done: int, total: int) -> None:
+        progress.step, progress.done, progress.total = "embedding", done, total
+
+    return {"items": await limner.reindex(step)}
 
 
 async def _cards(wanted: CardsJob, limner: Limner, progress: Progress) -> dict[str, Any]:
@@ -245,6 +306,7 @@ async def _import(wanted: ImportJob, limner: Limner, progress: Progress, upload:
             form=wanted.form,
             mapping=wanted.mapping or None,
             kind=wanted.row_kind,
+            user_id=wanted.user_id,
             strict=wanted.strict,
             rejects=rejects,
             progress=step,

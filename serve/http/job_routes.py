@@ -13,9 +13,10 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from ...records import Kind, Record
 from ...tools.jobs import Job
-from .asked import Words
-from .gate import Caller, allow
-from .job_kinds import ImportJob, JobWanted
+from .asked import Id, Words
+from .gate import Caller, allow, gate_of
+from .job_kinds import ImportJob, JobWanted, ReindexJob
+from .known_names import check_names
 from .paging import PAGE, Cursor, Limit, cursor_of, place_behind
 from .problems import Problem
 from .workshop import Workshop
@@ -34,6 +35,8 @@ JobId = Annotated[
     str, PathParameter(pattern=r"^[0-9a-f]{16}$", description="The job.", examples=["0f1e2d3c4b5a6978"])
 ]
 _mapping = TypeAdapter(dict[str, str])
+_FIELDS = ("file", "form", "mapping", "kind", "user_id", "strict")
+"""What an upload may say of its file."""
 
 
 class JobsPage(Record):
@@ -56,8 +59,10 @@ Shop = Annotated[Workshop, Depends(workshop_of)]
 
 
 @router.post("", status_code=202)
-async def begin(body: JobWanted, caller: Writer, workshop: Shop) -> Job:
-    """Begin a job: draw many portraits, describe many items, or refresh the groups."""
+async def begin(body: JobWanted, request: Request, caller: Writer, workshop: Shop) -> Job:
+    """Begin a job: draw many portraits, write many pairs, describe many items, refresh the groups, or reindex."""
+    if isinstance(body, ReindexJob):
+        await allow("admin")(request)
     job = await workshop.book.add(caller.tenant, body.kind, body.model_dump(mode="json"))
     workshop.look()
     return job
@@ -65,15 +70,21 @@ async def begin(body: JobWanted, caller: Writer, workshop: Shop) -> Job:
 
 @router.post("/import", status_code=202)
 async def import_file(
+    request: Request,
     file: Annotated[UploadFile, File(description="JSONL, CSV or Parquet, plain or gzipped.")],
     caller: Writer,
     workshop: Shop,
     form: Annotated[Words | None, Form(description="What the file holds; recognised if absent.")] = None,
     mapping: Annotated[Words | None, Form(description="JSON object of column to field.")] = None,
     kind: Annotated[Kind, Form(description="Kind of rows with neither text nor rating.")] = "purchase",
+    user_id: Annotated[
+        Id | None,
+        Form(description="Whose turns the user's turns of chats are; absent where the rows say so."),
+    ] = None,
     strict: Annotated[bool, Form(description="Whether a bad row refuses the whole file.")] = False,
 ) -> Job:
     """Upload a file of interactions or items and import it. Bad rows are named, the good ones kept."""
+    check_names("body", (await request.form()).keys(), _FIELDS)
     name = (file.filename or "upload").replace("\0", "")[:200]
     wanted = ImportJob(
         kind="import",
@@ -81,6 +92,7 @@ async def import_file(
         form=form,
         mapping=_read_mapping(mapping),
         row_kind=kind,
+        user_id=user_id,
         strict=strict,
     )
     job_id = secrets.token_hex(8)
@@ -112,6 +124,7 @@ async def job(job_id: JobId, caller: Reader, workshop: Shop) -> Job:
 )
 async def follow(
     job_id: JobId,
+    request: Request,
     caller: Reader,
     workshop: Shop,
     last_event_id: Annotated[
@@ -120,7 +133,8 @@ async def follow(
 ) -> EventSourceResponse:
     """Follow a job by server-sent events: the whole job after each change, until it has ended.
 
-    An event's id is the job's `revision`, so a client that reconnects with `Last-Event-ID` misses nothing.
+    An event's id is the job's `revision`, so a client that reconnects with `Last-Event-ID` misses nothing. The stream
+    ends when its key is revoked.
     """
     _found(await workshop.book.get(caller.tenant, job_id))
     seen = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else 0
@@ -134,6 +148,8 @@ async def follow(
             if now.ended:
                 return
             await asyncio.sleep(LOOK)
+            if not await gate_of(request).still_admits(caller):
+                return
 
     return EventSourceResponse(events(), ping=15)
 

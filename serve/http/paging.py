@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import Query
@@ -29,6 +29,10 @@ class Place(NamedTuple):
 
     at: datetime
     key: str
+
+
+NEWEST = Place(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), "")
+"""Behind it every list of what somebody did begins, newest first."""
 
 
 def cursor_of(*parts: str) -> str:

@@ -1,7 +1,5 @@
 """Routes that take in what happened, and give it back: events, items, users, counts."""
 
-from datetime import UTC, datetime
-
 from fastapi import APIRouter
 
 from ...errors import UnknownItemError, UnknownUserError
@@ -9,11 +7,9 @@ from ...records import Item
 from .answers import AddedItems, HistoryPage, ItemsPage, RecordedEvents, StoreCounts, UsersPage
 from .asked import AsOf, DrawToo, Events, ItemId, NewItems, UserEvents, UserId
 from .lending import Reading, Writing
-from .paging import PAGE, Cursor, Limit, Place, cursor_of, id_behind, page_of, place_behind
+from .paging import NEWEST, PAGE, Cursor, Limit, Place, cursor_of, id_behind, page_of, place_behind
 
 router = APIRouter(prefix="/v1", tags=["events and items"])
-
-_LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 @router.post("/users/{user_id:id}/events")
@@ -38,7 +34,7 @@ async def history(
     store = limner.doors.store
     if not await store.has_user(user_id):
         raise UnknownUserError(user_id)
-    first = Place(as_of or _LATEST, "")
+    first = Place(as_of, "") if as_of else NEWEST
     before = min(place_behind(cursor) or first, first)
     found = await store.history_page(user_id, before=before, limit=limit + 1)
     page = found[:limit]

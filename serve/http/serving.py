@@ -11,6 +11,7 @@ import webbrowser
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
+from typing import NamedTuple
 from urllib.parse import quote
 
 import uvicorn
@@ -35,6 +36,16 @@ _YOUNG = 10.0
 """Seconds of life below which a process that ended is not replaced."""
 
 
+class Found(NamedTuple):
+    """What a server finds when it starts."""
+
+    keyed: bool
+    """Whether callers need a key."""
+
+    user_id: str | None
+    """The first user of the settings' tenant; absent if there is none."""
+
+
 class _Server(uvicorn.Server):
     """A server that leaves signals to whoever started it, so that what is open around it is closed in order."""
 
@@ -57,13 +68,9 @@ async def serve_here(settings: Settings, notice: Notice, *, browse: bool = False
         StoreError: The database or the index cannot be opened.
     """
     async with Rooms(settings) as rooms:
-        gate = await open_gate(settings, rooms)
+        found = await look_around(rooms)
         taken = listen(settings.serve.host, settings.serve.port)
-        base = url_of(taken)
-        for line in await greeting(rooms, base, keyed=not gate.open_to_all):
-            notice(line)
-        if browse:
-            webbrowser.open(f"{base}/gallery")
+        _welcome(settings, url_of(taken), found, notice, browse=browse)
         await answer(create_app(settings, rooms=rooms), settings, taken)
 
 
@@ -88,8 +95,8 @@ async def answer(app: ASGIApp, settings: Settings, taken: socket.socket) -> None
             loop.remove_signal_handler(number)
 
 
-async def check_workers(settings: Settings) -> None:
-    """Make sure that several processes can serve, before any is started.
+async def check_workers(settings: Settings) -> Found:
+    """Make sure that several processes can serve, before any is started; return what they will find.
 
     Raises:
         SettingsError: They need a database and an index that several processes may use, or there is no key.
@@ -102,11 +109,11 @@ async def check_workers(settings: Settings) -> None:
             "an embedded index belongs to one process; set both, or serve with one worker",
         )
     async with Rooms(settings) as rooms:
-        await open_gate(settings, rooms)
+        return await look_around(rooms)
 
 
-def serve_with_workers(settings: Settings, notice: Notice, *, browse: bool = False) -> None:
-    """Serve in several processes until SIGINT or SIGTERM; see `check_workers`, which goes first.
+def serve_with_workers(settings: Settings, found: Found, notice: Notice, *, browse: bool = False) -> None:
+    """Serve in several processes until SIGINT or SIGTERM, after `check_workers` told what they will find.
 
     A process that ends by itself is replaced, unless it ended right after its start.
 
@@ -114,10 +121,7 @@ def serve_with_workers(settings: Settings, notice: Notice, *, browse: bool = Fal
         SettingsError: The port is taken, or a process did not come up.
     """
     taken = listen(settings.serve.host, settings.serve.port)
-    base = url_of(taken)
-    notice(f"Limner serves at {base} with {settings.serve.workers} processes; API {base}/docs")
-    if browse:
-        webbrowser.open(f"{base}/gallery")
+    _welcome(settings, url_of(taken), found, notice, browse=browse)
     stopping = threading.Event()
     before = {number: signal.signal(number, lambda *_: stopping.set()) for number in _SIGNALS}
     workers = [_Worker(settings, taken) for _ in range(settings.serve.workers)]
@@ -132,6 +136,13 @@ def serve_with_workers(settings: Settings, notice: Notice, *, browse: bool = Fal
             worker.process.join()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _welcome(settings: Settings, base: str, found: Found, notice: Notice, *, browse: bool) -> None:
+    for line in greeting(settings, base, found):
+        notice(line)
+    if browse:
+        webbrowser.open(f"{base}/gallery")
 
 
 class _Worker:
@@ -173,30 +184,43 @@ def _work(settings: Settings, taken: socket.socket) -> None:
     asyncio.run(serve())
 
 
-async def greeting(rooms: Rooms, base: str, *, keyed: bool) -> list[str]:
+async def look_around(rooms: Rooms) -> Found:
+    """Return what a server that is about to start will find.
+
+    Raises:
+        SettingsError: It could be reached from other machines, and there is no key.
+    """
+    gate = await open_gate(rooms.settings, rooms)
+    async with rooms.limner(rooms.settings.tenant) as limner:
+        return Found(keyed=not gate.open_to_all, user_id=await anext(limner.users(), None))
+
+
+def greeting(settings: Settings, base: str, found: Found) -> list[str]:
     """Return what to say when the server is up: where things are, and what to type next."""
-    tenant = rooms.settings.tenant
-    async with rooms.limner(tenant) as limner:
-        user_id = await anext(limner.users(), None)
-    bearer = ["-H", "Authorization: Bearer KEY"] if keyed else []
-    if user_id is None:
-        event = '{"events": [{"kind": "message", "at": "2026-01-05", "text": "I love sailing."}]}'
-        typed = ["-H", "Content-Type: application/json", "-d", event]
-        words = ["curl", *bearer, *typed, f"{base}/v1/users/ada/events"]
-    else:
-        words = ["curl", *bearer, f"{base}/v1/users/{quote(user_id, safe='')}/context"]
     access = (
         "Callers need a key; `limner keys add` makes one."
-        if keyed
-        else f"No key is needed: it answers to this machine alone, for tenant {tenant!r}."
+        if found.keyed
+        else f"No key is needed: it answers to this machine alone, for tenant {settings.tenant!r}."
     )
+    several = settings.serve.workers > 1
     return [
         f"Limner serves at {base}",
         f"  gallery  {base}/gallery",
         f"  API      {base}/docs",
+        *([f"  {settings.serve.workers} processes share the port; Ctrl-C ends all."] if several else []),
         f"  {access}",
-        f"Next: {shlex.join(words)}",
+        f"Next: {shlex.join(_first_call(base, found))}",
     ]
+
+
+def _first_call(base: str, found: Found) -> list[str]:
+    """Return a line that works: with a key nobody knows here whose tenant it opens, so it names no user."""
+    if found.keyed:
+        return ["curl", "-H", "Authorization: Bearer KEY", f"{base}/v1/counts"]
+    if found.user_id is not None:
+        return ["curl", f"{base}/v1/users/{quote(found.user_id, safe='')}/context"]
+    event = '{"events": [{"kind": "message", "at": "2026-01-05", "text": "I love sailing."}]}'
+    return ["curl", "-H", "Content-Type: application/json", "-d", event, f"{base}/v1/users/ada/events"]
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -8,12 +8,11 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from ...records import Identifier, Kind, Moment, Record
+from ...records import FEWEST_TOKENS, Identifier, Kind, Moment, Record
 
 MOST_EVENTS = 100
 MOST_ITEMS = 50
 MOST_TOKENS = 4000
-FEWEST_TOKENS = 40
 
 
 class GetProfile(Record):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ...records import LONGEST_ID
 from ...settings import Settings
 from ...tools.schemas import is_object
 
@@ -11,7 +12,6 @@ TENANT_FIELD = "limner_tenant"
 """Where the metadata of a key or of a team names its tenant."""
 
 _TENANT = re.compile(r"[a-z0-9_-]{1,40}", re.ASCII)
-_LONGEST_ID = 512
 
 
 def tenant_of(key: object, settings: Settings) -> str | None:
@@ -48,7 +48,7 @@ def user_of(data: Mapping[str, Any], key: object) -> str | None:
         metadata.get("user_id") if is_object(metadata) else None,
         getattr(key, "end_user_id", None),
     )
-    return next((name for name in named if isinstance(name, str) and 0 < len(name) <= _LONGEST_ID), None)
+    return next((name for name in named if isinstance(name, str) and 0 < len(name) <= LONGEST_ID), None)
 
 
 def _checked(name: object) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
 from .forget_verbs import ForgetVerbs
+from .records import FEWEST_TOKENS, LONGEST_ID, whole
 
 if TYPE_CHECKING:
     from .agents.context.read_context import Reading
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from .tools.tokens import TokenCounter
 
 _QUESTIONS_KEPT = 512
-_MOST_IDENTIFIER = 512
 
 
 class ContextVerbs(ForgetVerbs):
@@ -46,7 +46,8 @@ class ContextVerbs(ForgetVerbs):
             model: Whose tokenizer counts, a LiteLLM model string; `settings.model` if absent. See `tools.tokens`.
 
         Raises:
-            InputError: `user_id` is not an id, or `max_tokens` is not a whole number of at least 1.
+            InputError: `user_id` is not an id, or `max_tokens` is not a whole number of at least
+                `records.FEWEST_TOKENS`.
         """
         from .agents.context.read_context import read_context
 
@@ -54,7 +55,7 @@ class ContextVerbs(ForgetVerbs):
         return await read_context(
             await self._reading(model or self.settings.model),
             user_id,
-            query,
+            query and whole(query),
             [await self._shelf(user_id)],
             max_tokens=max_tokens,
             as_of=as_of or self._now(),
@@ -64,8 +65,8 @@ class ContextVerbs(ForgetVerbs):
     async def personalise(
         self,
         messages: Sequence[Mapping[str, Any]],
+        user_id: str,
         *,
-        user: str,
         max_tokens: int = 400,
         model: str | None = None,
     ) -> list[dict[str, Any]]:
@@ -73,16 +74,16 @@ class ContextVerbs(ForgetVerbs):
 
         Args:
             messages: In OpenAI's form; left as they are. The last message of the user's is the query.
-            user: Whom the assistant talks to.
+            user_id: Whom the assistant talks to.
             max_tokens: Most tokens of what is added.
             model: Whose tokenizer counts; `settings.model` if absent.
 
         Raises:
-            InputError: As of `context`.
+            InputError: As of `context`; a message is no mapping, or lies too deep.
         """
         from .agents.context.place_context import last_question, place_context
 
-        told = await self.context(user, last_question(messages), max_tokens=max_tokens, model=model)
+        told = await self.context(user_id, last_question(messages), max_tokens=max_tokens, model=model)
         return place_context(messages, told)
 
     async def listen(
@@ -182,10 +183,15 @@ class ContextVerbs(ForgetVerbs):
             await self.forget(user_id, event_id=event_id, scrub=event_id == event_ids[-1])
 
 
-def _check(user_id: object, query: object = None, max_tokens: object = 1) -> None:
-    if not isinstance(user_id, str) or not 0 < len(user_id) <= _MOST_IDENTIFIER:
-        raise InputError(f"`user_id` must be text of 1 to {_MOST_IDENTIFIER} characters, got {user_id!r:.80}")
+def _check(user_id: object, query: object = None, max_tokens: object = FEWEST_TOKENS) -> None:
+    if not isinstance(user_id, str) or not 0 < len(user_id) <= LONGEST_ID:
+        raise InputError(f"`user_id` must be text of 1 to {LONGEST_ID} characters, got {user_id!r:.80}")
+    if user_id != whole(user_id):
+        raise InputError(f"`user_id` {user_id!r:.80} holds half a character (a lone surrogate)")
     if query is not None and not isinstance(query, str):
         raise InputError(f"`query` must be text, got {query!r:.80}")
-    if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
-        raise InputError(f"`max_tokens` must be a whole number of at least 1, got {max_tokens!r:.80}")
+    if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < FEWEST_TOKENS:
+        raise InputError(
+            f"`max_tokens` must be a whole number of at least {FEWEST_TOKENS}, got {max_tokens!r:.80}; a context with "
+            "less room holds nothing but its frame"
+        )

@@ -9,13 +9,13 @@ from .errors import InputError, StoreError, UnknownUserError
 from .models import Profile
 from .opened import Opened
 from .receipts import Receipt, Scope
+from .records import LONGEST_ID, whole
 
 if TYPE_CHECKING:
     from .tools.forgetting.forgetting import Forgetting
 
 
 _LOG = logging.getLogger("limner")
-_LONGEST_ID = 512
 
 
 class ForgetVerbs(Opened):
@@ -201,8 +201,10 @@ def _require(**ids: str | None) -> None:
         InputError: One is empty or too long.
     """
     for name, value in ids.items():
-        if value is not None and not 0 < len(value) <= _LONGEST_ID:
-            raise InputError(f"`{name}` must have 1 to {_LONGEST_ID} characters, got {len(value)}")
+        if value is not None and not 0 < len(value) <= LONGEST_ID:
+            raise InputError(f"`{name}` must have 1 to {LONGEST_ID} characters, got {len(value)}")
+        if value is not None and value != whole(value):
+            raise InputError(f"`{name}` {value!r:.80} holds half a character (a lone surrogate)")
 
 
 def _replacement(*, remove: bool, replace: str | None) -> str | None:

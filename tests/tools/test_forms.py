@@ -10,6 +10,7 @@ from limner.errors import SettingsError, UnknownFormatError
 from limner.records import Interaction, Item
 from limner.tools.cells import BadField
 from limner.tools.forms import EPOCH, recognise
+from limner.tools.layouts import FORMS
 from limner.tools.readers import Fields
 
 NOON = datetime(2020, 1, 1, 12, tzinfo=UTC)
@@ -74,8 +75,8 @@ def test_unknown_columns_are_listed_with_the_forms_and_the_way_out() -> None:
 
     assert str(caught.value) == (
         "a.csv: has columns 'uid', 'sku' and fits no form "
-        "(interactions, sequences, items, movielens, amazon2023, messages, chatgpt); name them with `--map column=field` "
-        "(for example `--map uid=user_id --map sku=item_id`) or choose the form with `--form`"
+        f"({', '.join(FORMS)}); name them with `--map column=field` "
+        "(for example `--map uid=user_id --map sku=item_id`) or choose the form with `--format`"
     )
 
 

@@ -14,9 +14,11 @@ import pytest
 
 from limner.errors import BadRowError, InputError, UnknownFormatError
 from limner.records import Interaction, Item
+from limner.tools import importing
 from limner.tools.forms import EPOCH
 from limner.tools.import_report import ImportProgress
 from limner.tools.importing import import_file, import_path, rejects_path
+from limner.tools.layouts import FORMS
 from limner.tools.sql.sql_store import SqlStore, open_store
 
 ARROW: Any = importlib.import_module("pyarrow")  # it has no types
@@ -335,7 +337,10 @@ async def test_a_dry_run_checks_and_touches_nothing(tmp_path: Path, store: SqlSt
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["a.jsonl"]
 
 
-async def test_progress_tells_step_and_share(tmp_path: Path, store: SqlStore) -> None:
+async def test_progress_tells_step_and_share(
+    tmp_path: Path, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH", 5000)
     path = _jsonl(tmp_path / "a.jsonl", *({**GOOD, "item_id": n} for n in range(12_000)), "{}")
     seen: list[ImportProgress] = []
 
@@ -388,8 +393,7 @@ async def test_a_folder_is_imported_items_first(tmp_path: Path, store: SqlStore)
         ("tags.csv", "movielens"),
     ]
     assert {Path(name).name: reason.split(";")[0] for name, reason in report.skipped.items()} == {
-        "links.csv": "has columns 'movieId', 'imdbId', 'tmdbId' and fits no form "
-        "(interactions, sequences, items, movielens, amazon2023, messages, chatgpt)",
+        "links.csv": f"has columns 'movieId', 'imdbId', 'tmdbId' and fits no form ({', '.join(FORMS)})",
         "README.txt": "has no rows",
     }
     assert report.files[2].rejects_file == str(rejects_path(rejects, folder / "tags.csv"))

@@ -120,6 +120,28 @@ async def test_equal_moments_are_ordered_by_event_id(store: Store) -> None:
     assert await ids_of(store, last=2) == ["b", "é"]
 
 
+async def test_how_far_a_history_reaches_is_told_before_as_of(store: Store, open_tenant: OpenTenant) -> None:
+    await store.record([event("e1", 5), event("e2", 1), event("e3", 9), event("f", 0, user="bo")])
+    await (await open_tenant("other")).record([event("g", 0)])
+
+    # Of the seconds 1, 5 and 9 the bound lets 1 and 5 through.
+    assert await store.reach("u", as_of=moment(9)) == (2, moment(1), moment(5))
+    assert await store.reach("u", as_of=moment(1)) is None
+    assert await store.reach("nobody", as_of=LATER) is None
+
+
+async def test_single_interactions_are_read_by_id_and_only_the_users_own(
+    store: Store, open_tenant: OpenTenant
+) -> None:
+    mine = [event("e1", 1, text="maps"), event("e2", 2)]
+    await store.record([*mine, event("f", 1, user="bo")])
+    await (await open_tenant("other")).record([event("g", 0)])
+    asked = ["e1", "f", "g", "nothing", *(f"x{n}" for n in range(600)), "e2"]  # more than one `IN` takes
+
+    assert await store.events("u", asked) == {one.event_id: one for one in mine}
+    assert await store.events("u", []) == {}
+
+
 async def test_had_items_names_each_item_once_before_as_of(store: Store, open_tenant: OpenTenant) -> None:
     items = ["b", "a", None, "b", "B", "late"]
     await store.record([event(f"e{n}", n, item=item) for n, item in enumerate(items)])

@@ -414,3 +414,16 @@ async def test_everything_about_a_user_is_told_and_nothing_about_others(store: S
     assert told[1][1]["at"] == "2024-01-02T00:00:00+00:00"
     assert told[2][1]["data"]["text"] == "Draws maps."
     assert [entry async for entry in store.rows_about("nobody")] == []
+
+
+async def test_what_is_recorded_while_a_user_is_told_neither_doubles_nor_hides_a_row(store: SqlStore) -> None:
+    await store.record([event(f"e{n:03}", n) for n in range(1, 500)])  # three pages of 200
+    told: list[str] = []
+
+    async for place, row in store.rows_about("ada"):
+        if place == "interactions":
+            told.append(row["event_id"])
+        if len(told) == 100:  # before all of the first page
+            await store.record([event("e000", 1000)])
+
+    assert told == [f"e{n:03}" for n in range(1, 500)]

@@ -138,15 +138,19 @@ class Forgetting:
         return Receipt(
             **scope.model_dump(),
             removed={place: count for place, count in sorted(removed.items()) if count},
-            kept=await self._kept(scope),
+            kept=await self._kept(scope, anything=any(removed.values())),
             finished=finished,
         )
 
-    async def _kept(self, scope: Scope) -> dict[str, str]:
+    async def _kept(self, scope: Scope, *, anything: bool) -> dict[str, str]:
+        """Say what stays and why; where nothing was held, only the tombstone does."""
+        tombstones = {"tombstones": "salted hashes, so that an old file does not bring it back"}
+        if not anything and scope.kind != "tenant":
+            return tombstones
         kept = {
             "copies elsewhere": "files written outside the store: exports, training sets, weights trained on them; "
             "`limner distill prepare` makes sets without whoever was forgotten",
-            "tombstones": "salted hashes, so that an old file does not bring it back",
+            **tombstones,
         }
         if scope.kind != "tenant" and await self.store.grouping(as_of=scope.at) is not None:
             kept["groups"] = "counts and means over many members; `limner refresh` computes them without"

@@ -12,6 +12,7 @@ What is unsafe is a sentence, or the line of a mark. The rest of the text stays,
 
 import re
 import tomllib
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -27,24 +28,25 @@ _REACH = 70
 """Characters that the parts of an order lie apart at most."""
 
 _SENTENCE = re.compile(
-    r"[^.!?;…。！？；\n]*(?:[.!?;…]+(?=[\s\"'”’»)\]]|$)[\"'”’»)\]]*|[。！？；]+[」』）]*|\n+|[.!?;…]|$)"  # noqa: RUF001  # these end sentences too
+    r"[^.!?;…。！？；\n]*(?:[.!?;…]+(?:(?=[\s\"'”’»)\]]|$)[\"'”’»)\]]*)?|[。！？；]+[」』）]*|\n+|$)"  # noqa: RUF001  # these end sentences too
 )
 _TURNS = re.compile(
-    r"<\s*\|\s*(?:im_start|im_end|system|assistant|user|end|eot|start)\w*\s*\|?\s*>?|<\|[^|\n]{0,40}\|?>?"
-    r"|<\s*/?\s*(?:system|assistant|user_profile|user_recent|instructions?)\s*>"
+    r"<\s{0,9}\|\s{0,9}(?:im_start|im_end|system|assistant|user|end|eot|start)\w*\s{0,9}\|?\s{0,9}>?|<\|[^|\n]{0,40}\|?>?"
+    r"|<\s{0,9}/?\s{0,9}(?:system|assistant|user_profile|user_recent|instructions?)\s{0,9}>"
     r"|\[/?(?:INST|SYS|SYSTEM|ASSISTANT)\]|<</?SYS>>"
-    r"|(?:^|\n)\s*(?:#{1,6}\s*)?(?:assistant|system (?:prompt|message))\s*:"
-    r"|(?:^|\n)\s*#{1,6}\s*(?:system|assistant|user|instruction|response|developer)s?\s*:?\s*(?=\n|$)"
-    r"|[-=*]{3,}\s*(?:end|begin|start)\s+(?:of\s+)?\w+[^\n]{0,20}[-=*]{3,}",
+    r"|(?:^|\n)[^\S\n]*(?:#{1,6}\s*)?(?:assistant|system (?:prompt|message))\s*:"
+    r"|(?:^|\n)[^\S\n]*#{1,6}\s*(?:system|assistant|user|instruction|response|developer)s?\s{0,9}:?\s{0,9}(?=\n|$)"
+    r"|[-=*]{3}\s{0,9}(?:end|begin|start)\s{1,9}(?:of\s{1,9})?\w{1,40}[^\n]{0,20}[-=*]{3}",
     re.IGNORECASE,
 )
-"""Marks that open another turn; what follows belongs to it."""
+"""Marks that open another turn; what follows belongs to it. Repeats are bounded, here and below, so that the time a text
+takes does not grow with the square of its length."""
 
 _MARKS = re.compile(
-    r"<\s*/?\s*(?:tool_call|tool_use|function_call|invoke|script|iframe|img)\b[^>\n]*>?|\[/?TOOL_CALLS?\]"
+    r"<\s{0,9}/?\s{0,9}(?:tool_call|tool_use|function_call|invoke|script|iframe|img)\b[^>\n]*>?|\[/?TOOL_CALLS?\]"
     r"|\{\s*\"(?:name|tool|function|tool_calls?|recipient_name|action)\"\s*:[^\n]*"
-    r"|\bjavascript:|!\[[^\]\n]*\]\([^)\n]*\)?"
-    r"|https?://[^\s?#]*[?#][^\s]*(?:\{|%7b|prompt|data=|q=|text=|leak|secret)[^\s]*",
+    r"|\bjavascript:|!\[[^\]\n]{0,300}\]\([^)\n]*\)?"
+    r"|https?://[^\s?#]{0,300}[?#][^\s]{0,300}?(?:\{|%7b|prompt|data=|q=|text=|leak|secret)[^\s]*",
     re.IGNORECASE,
 )
 _RULES = (
@@ -95,8 +97,8 @@ def unsafe_spans(text: str) -> list[Span]:
     found = [Span(turn.start(), len(text))] if turn else []
     found += [Span(*mark.span()) for mark in _MARKS.finditer(text)]
     found += [Span(*place.span()) for _, place in decoded(text)]
-    sentences = list(sentences_of(text))
-    marked = [sentence for sentence in sentences if any(_meet(sentence, span) for span in found)]
+    sentences, found = list(sentences_of(text)), joined(found)
+    marked = [sentence for sentence in sentences if _touches(sentence, found)]
     ordered = [sentence for sentence in sentences if _is_order(text[sentence.start : sentence.end])]
     return joined([*found, *marked, *ordered])
 
@@ -137,6 +139,7 @@ def sentences_of(text: str) -> Iterator[Span]:
             yield Span(*found.span())
 
 
+@cache
 def orders_hash() -> str:
     """Return a hash of the tables, for what was drawn with them."""
     return content_hash(_tables_text())
@@ -178,8 +181,10 @@ def joined(spans: Iterable[Span]) -> list[Span]:
     return merged
 
 
-def _meet(one: Span, other: Span) -> bool:
-    return one.start < other.end and other.start < one.end
+def _touches(one: Span, others: Sequence[Span]) -> bool:
+    """Whether a stretch has a part in common with one of others, which are in order and apart."""
+    after = bisect_left(others, one.end, key=lambda span: span.start)
+    return after > 0 and others[after - 1].end > one.start
 
 
 def _tables_text() -> str:

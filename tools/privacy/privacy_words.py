@@ -33,6 +33,7 @@ class PrivacyWords(NamedTuple):
     unless: re.Pattern[str]
 
 
+@cache
 def privacy_hash() -> str:
     """Return a hash of the tables, for what was drawn with them."""
     return content_hash(_text())

@@ -6,10 +6,9 @@ of them is kept only if it holds nothing of that kind. A text in which nothing i
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ...records import Interaction, Item, Message, content_hash
 from ...sections import PrivacySettings
@@ -17,6 +16,7 @@ from .identifiers import identifier_spans
 from .orders import WITHHELD, Span, is_unsafe, joined, orders_hash, replaced, unsafe_spans
 from .people import person_spans
 from .privacy_words import privacy_hash
+from .remembered import Remembered
 from .sensitive import names_trait, own_traits
 from .unseen import without_unseen
 
@@ -26,7 +26,11 @@ VERSION = 1
 _CORRECTED = re.compile(r"^≠ ", re.MULTILINE)
 """How a correction says what is wrong; see `agents.corrections.correction`."""
 
-_REMEMBERED = 16_384
+_REMEMBERED, _LETTERS = 16_384, 4 << 20
+"""Texts, and letters of all of them, that are remembered of each way to look at them."""
+
+
+_Found = TypeVar("_Found", str, bool)
 
 
 class _Policy(NamedTuple):
@@ -110,7 +114,11 @@ def _says(label: str) -> bool:
     return any(character.isalnum() for character in label)
 
 
-@lru_cache(maxsize=_REMEMBERED)
+def _remembered(function: Callable[[_Policy, str], _Found]) -> Remembered[_Policy, _Found]:
+    return Remembered(function, most=_REMEMBERED, letters=_LETTERS)
+
+
+@_remembered
 def _words(policy: _Policy, text: str) -> str:
     seen = without_unseen(text)
     spans = unsafe_spans(seen)
@@ -121,7 +129,7 @@ def _words(policy: _Policy, text: str) -> str:
     return replaced(seen, joined(spans)) if spans else seen
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@_remembered
 def _published(policy: _Policy, text: str) -> str:
     seen = without_unseen(text)
     spans = unsafe_spans(seen)
@@ -130,12 +138,12 @@ def _published(policy: _Policy, text: str) -> str:
     return replaced(seen, joined(spans)) if spans else seen
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@_remembered
 def _allows(policy: _Policy, sentence: str) -> bool:
     return _safe(policy, sentence) and (policy.sensitive or not names_trait(sentence))
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@_remembered
 def _safe(policy: _Policy, sentence: str) -> bool:
     if is_unsafe(sentence) or sentence.strip() == WITHHELD:
         return False

@@ -40,6 +40,11 @@ class ScreenedStore(SqlStore):
         """Return a user's interactions before `as_of`, oldest first."""
         return self._screen.events(await super().history(user_id, as_of=as_of, last=last))
 
+    async def events(self, user_id: str, event_ids: Sequence[str]) -> dict[str, Interaction]:
+        """Return those of a user's interactions that have these ids, by id."""
+        found = self._screen.events(list((await super().events(user_id, event_ids)).values()))
+        return {event.event_id: event for event in found}
+
     async def item_history(
         self, item_id: str, *, as_of: datetime, exclude_user: str | None = None, last: int = 50
     ) -> list[Interaction]:

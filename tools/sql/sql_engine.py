@@ -6,7 +6,15 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from ...errors import InputError
+
 T = TypeVar("T")
+
+
+def halved(error: UnicodeEncodeError) -> InputError:
+    """Return the error that says that a text cannot be written down."""
+    shown = error.object[max(0, error.start - 20) : error.end + 20]
+    return InputError(f"{shown!r} holds half a character (a lone surrogate); give whole ones")
 
 
 class Engine(Protocol):

@@ -8,7 +8,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, islice, repeat
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -25,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from ...records import Interaction
+from ...records import Interaction, checked_interaction
 from ..store import ItemStatistics, RatingScale, Recorded
 from .sql_tables import interactions, micros, moment_at, tenants, users
 from .sql_tombstones import Row as Named
@@ -36,6 +37,13 @@ NO_LIMIT = 2**31 - 1
 STRAYS = 100
 """One rating in so many, at either end, may lie off the scale of a tenant."""
 
+EventRow = tuple[str, str, str, str | None, str, int, float | None, str | None]
+_ROW = ("tenant", "event_id", "user_id", "item_id", "kind", "at", "rating", "text")
+_EVENT: Final = 1
+_USER: Final = 2
+_ITEM: Final = 3
+_AT: Final = 5
+
 SHUFFLED = 2**62
 """Upper bound of `users.shuffle`, exclusive."""
 
@@ -45,7 +53,7 @@ _before = (_event.tenant == _tenant, _event.at < bindparam("as_of", type_=BigInt
 _of_user = _event.user_id == bindparam("user_id", type_=Text)
 _of_item = _event.item_id == bindparam("item_id", type_=Text)
 _latest_first = (_event.at.desc(), _event.event_id.desc())
-_columns = (
+COLUMNS = (
     _event.user_id,
     _event.item_id,
     _event.kind,
@@ -55,13 +63,13 @@ _columns = (
     _event.event_id,
 )
 _HISTORY = (
-    select(*_columns)
+    select(*COLUMNS)
     .where(*_before, _of_user)
     .order_by(*_latest_first)
     .limit(bindparam("last", type_=Integer))
 )
 _HISTORY_PAGE = (
-    select(*_columns)
+    select(*COLUMNS)
     .where(
         _event.tenant == _tenant,
         _of_user,
@@ -78,7 +86,7 @@ _HAD_ITEMS = (
     .order_by(_event.item_id)
 )
 _ITEM_HISTORY = (
-    select(*_columns)
+    select(*COLUMNS)
     .where(*_before, _of_item, _event.user_id != bindparam("exclude_user", type_=Text))
     .order_by(*_latest_first)
     .limit(bindparam("last", type_=Integer))
@@ -198,52 +206,54 @@ def state(connection: Connection, tenant: str) -> State:
 def record(connection: Connection, tenant: str, events: Sequence[Interaction]) -> Recorded:
     """Insert what is new and was not forgotten."""
     rows = _rows(tenant, events)
-    named = [Named(row["event_id"], row["user_id"], row["item_id"], row["at"]) for row in rows]
-    gone = forgotten_events(connection, tenant, named)
-    rows = [row for row in rows if row["event_id"] not in gone] if gone else rows
-    added = _KEEP_EVENTS.run(connection, rows)
+    given = len(rows)
+    gone = forgotten_events(connection, tenant, map(_named, rows))
+    rows = [row for row in rows if row[_EVENT] not in gone] if gone else rows
+    added = _KEEP_EVENTS.run_tuples(connection, _ROW, rows)
     if added:
         _see_users(connection, tenant, rows, all_new=added == len(rows))
-        latest = max(row["at"] for row in rows)
+        latest = max(row[_AT] for row in rows)
         _KEEP_TENANT.run(connection, [{"tenant": tenant, "generation": 0, "newest": latest}])
         connection.execute(_ADVANCE, {"mine": tenant, "latest": latest})
-    return Recorded(added=added, repeated=len(rows) - added, forgotten=len(named) - len(rows))
+    return Recorded(added=added, repeated=len(rows) - added, forgotten=given - len(rows))
 
 
-def _rows(tenant: str, events: Sequence[Interaction]) -> list[dict[str, Any]]:
+def _rows(tenant: str, events: Sequence[Interaction]) -> list[EventRow]:
     """Return interactions as rows in event order.
 
     PostgreSQL text cannot hold NUL, so it becomes U+FFFD in a user's words, in every database alike.
     """
-    rows: list[dict[str, Any]] = [
-        {
-            "tenant": tenant,
-            "event_id": event.event_id,
-            "user_id": event.user_id,
-            "item_id": event.item_id,
-            "kind": event.kind,
-            "at": micros(event.at),
-            "rating": event.rating,
-            "text": event.text and event.text.replace("\0", "\ufffd"),
-        }
+    rows: list[EventRow] = [
+        (
+            tenant,
+            event.event_id,
+            event.user_id,
+            event.item_id,
+            event.kind,
+            micros(event.at),
+            event.rating,
+            event.text and event.text.replace("\0", "\ufffd"),
+        )
         for event in events
     ]
-    rows.sort(key=lambda row: row["event_id"])
+    rows.sort(key=itemgetter(_EVENT))
     return rows
 
 
-def _see_users(
-    connection: Connection, tenant: str, rows: Sequence[Mapping[str, Any]], *, all_new: bool
-) -> None:
+def _named(row: EventRow) -> Named:
+    return Named(row[_EVENT], row[_USER], row[_ITEM], row[_AT])
+
+
+def _see_users(connection: Connection, tenant: str, rows: Sequence[EventRow], *, all_new: bool) -> None:
     """Keep whose events were added and when each user was first seen."""
     first_at: dict[str, int] = {}
     if all_new:
         for row in rows:
-            user_id, at = row["user_id"], row["at"]
+            user_id, at = row[_USER], row[_AT]
             if at < first_at.get(user_id, at + 1):
                 first_at[user_id] = at
     else:  # a row that was refused may name another user than the one that is stored
-        for part in chunks(row["event_id"] for row in rows):
+        for part in chunks(row[_EVENT] for row in rows):
             for user_id, at in connection.execute(_FIRST_SEEN, {"tenant": tenant, "event_ids": part}):
                 first_at[user_id] = min(at, first_at.get(user_id, at))
     see_users(connection, tenant, first_at)
@@ -266,7 +276,7 @@ def history(
     """Return a user's last interactions, oldest first."""
     limit = NO_LIMIT if last is None else last
     values = {"tenant": tenant, "as_of": micros(as_of), "user_id": user_id, "last": limit}
-    return _oldest_first(connection.execute(_HISTORY, values).all())
+    return oldest_first(connection.execute(_HISTORY, values).all())
 
 
 def history_page(
@@ -275,7 +285,7 @@ def history_page(
     """Return a user's last interactions before a moment and an event id, newest first."""
     at, event_id = before
     values = {"tenant": tenant, "user_id": user_id, "at": micros(at), "event_id": event_id, "last": limit}
-    return _oldest_first(connection.execute(_HISTORY_PAGE, values).all())[::-1]
+    return oldest_first(connection.execute(_HISTORY_PAGE, values).all())[::-1]
 
 
 def had_items(connection: Connection, tenant: str, user_id: str, as_of: datetime) -> list[str]:
@@ -290,7 +300,7 @@ def item_history(
     """Return the last interactions with an item, oldest first."""
     values = {"tenant": tenant, "as_of": micros(as_of), "item_id": item_id, "last": last}
     values["exclude_user"] = exclude_user or ""  # no id is empty
-    return _oldest_first(connection.execute(_ITEM_HISTORY, values).all())
+    return oldest_first(connection.execute(_ITEM_HISTORY, values).all())
 
 
 def item_statistics(
@@ -406,10 +416,10 @@ def _shuffled(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") % SHUFFLED
 
 
-def _oldest_first(rows: Sequence[Row[Any, Any, Any, Any, Any, Any, Any]]) -> list[Interaction]:
+def oldest_first(rows: Sequence[Row[Any, Any, Any, Any, Any, Any, Any]]) -> list[Interaction]:
     """Turn rows, newest first, into interactions."""
     return [
-        Interaction(
+        checked_interaction(
             user_id=user_id,
             item_id=item_id,
             kind=kind,

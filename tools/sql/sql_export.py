@@ -3,7 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, select
+from sqlalchemy import Column, Connection, Select, Table, select, tuple_
 
 from .sql_forget_users import subject_is
 from .sql_memories import about
@@ -36,6 +36,19 @@ class Query(NamedTuple):
 
     rows: Select[Any]
 
+    key: tuple[Column[Any], ...]
+    """What orders the rows of a tenant, each place once."""
+
+
+class Page(NamedTuple):
+    """Part of the rows."""
+
+    rows: list[dict[str, Any]]
+    """With moments and documents spelled out; numbers made of texts are left out."""
+
+    last: tuple[Any, ...]
+    """Key of the last row, behind which the next page begins."""
+
 
 def queries(tenant: str, user_id: str) -> list[Query]:
     """Return a query for each table that holds something about a user, in a fixed order."""
@@ -48,16 +61,20 @@ def queries(tenant: str, user_id: str) -> list[Query]:
     return [*found, _query(memories, about(user_id), tenant)]
 
 
-def page(connection: Connection, query: Query, after: int) -> list[dict[str, Any]]:
-    """Return the next rows, with moments and documents spelled out; numbers made of texts are left out."""
-    rows = connection.execute(query.rows.limit(_PAGE).offset(after)).mappings()
-    return [{name: _value(name, value) for name, value in row.items()} for row in rows]
+def page(connection: Connection, query: Query, after: tuple[Any, ...] | None) -> Page | None:
+    """Return the rows behind a key, the first ones without; nothing where there are none left."""
+    rows = query.rows if after is None else query.rows.where(tuple_(*query.key) > tuple_(*after))
+    found = connection.execute(rows.limit(_PAGE)).mappings().all()
+    if not found:
+        return None
+    shown = [{name: _value(name, value) for name, value in row.items()} for row in found]
+    return Page(shown, tuple(found[-1][column.name] for column in query.key))
 
 
 def _query(table: Table, mine: Any, tenant: str) -> Query:
     columns = [column for column in table.c if column.name not in ("tenant", "vector")]
-    rows = select(*columns).where(table.c.tenant == tenant, mine).order_by(*table.primary_key.columns)
-    return Query(table.name, rows)
+    key = tuple(column for column in table.primary_key.columns if column.name != "tenant")
+    return Query(table.name, select(*columns).where(table.c.tenant == tenant, mine).order_by(*key), key)
 
 
 def _value(name: str, value: Any) -> Any:

@@ -75,11 +75,11 @@ class SqlForgetting:
     async def rows_about(self, user_id: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Stream everything that is held about a user, as table and row."""
         for query in sql_export.queries(self.tenant, user_id):
-            after = 0
+            after: tuple[Any, ...] | None = None
             while page := await self._engine.read(partial(sql_export.page, query=query, after=after)):
-                for row in page:
+                for row in page.rows:
                     yield query.place, row
-                after += len(page)
+                after = page.last
 
     async def _write(self, change: Callable[[Connection], T]) -> T:
         """Write what work came to, unless somebody it is about was forgotten since it began."""

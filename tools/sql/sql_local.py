@@ -10,8 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ...errors import StoreError
 from ..whole_files import beside
+from .sql_engine import halved
 
 T = TypeVar("T")
 READERS = 2
@@ -29,22 +29,28 @@ GROUP = 256
 LOG_PAGES = 8_000
 """Pages in the write-ahead log before they are copied into the file; 32 MB."""
 
+WRITER_KIBIBYTES = 16_384
+"""Memory for pages that the writer keeps: the ids of events are hashes, so that every page is soon needed again."""
+
+TOLD_WITHIN = 0.001
+"""Seconds for which an answered read may wait for others before it is told."""
+
 BUSY_SECONDS = 60.0
 """How long a write waits for another process that writes."""
 
 
-class _Write(NamedTuple):
-    """A write that somebody awaits."""
+class _Call(NamedTuple):
+    """A read or a write that somebody awaits."""
 
-    change: Callable[[Connection], Any]
+    work: Callable[[Connection], Any]
     loop: asyncio.AbstractEventLoop
     done: "asyncio.Future[Any]"
 
 
 class _Outcome(NamedTuple):
-    """What became of a write."""
+    """What became of a call."""
 
-    write: _Write
+    call: _Call
     result: Any
     error: Exception | None
 
@@ -61,36 +67,28 @@ class LocalEngine:
         self.url, self._file = f"sqlite:///{file}", file
         self._writing = _engine(self.url, immediate=True, durable=durable)
         self._reading = _engine(self.url, immediate=False, durable=durable)
-        self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._writes: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._reads: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._commit_groups, name="limner-writer", daemon=True)
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="limner-reader")
-        self._mine = threading.local()
-        self._opened: list[Connection] = []
+        self._readers = [
+            threading.Thread(target=self._answer_reads, name=f"limner-reader-{number}", daemon=True)
+            for number in range(READERS)
+        ]
         self._closed = False
 
     async def open(self, prepare: Callable[[Connection], None]) -> None:
         """Create the file if there is none, run `prepare` in a transaction and begin to take writes."""
         await asyncio.to_thread(self._prepare, prepare)
-        self._writer.start()
+        for thread in (self._writer, *self._readers):
+            thread.start()
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run a query; it sees every write that was acknowledged before."""
-        self._check_open()
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._readers, self._query, query)
-        except SQLAlchemyError as error:
-            raise StoreError(self.url, reason_of(error)) from error
+        return await self._ask(self._reads, query)
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Run a change and return when it is on disk. Others may share its transaction."""
-        self._check_open()
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-        self._writes.put(_Write(change, loop, done))
-        try:
-            return await done
-        except SQLAlchemyError as error:
-            raise StoreError(self.url, reason_of(error)) from error
+        return await self._ask(self._writes, change)
 
     async def snapshot(self, query: Callable[[Connection], T], folder: Path) -> T:
         """Run a long query on a copy of the file as it is at one moment, so that the log can shrink meanwhile."""
@@ -108,6 +106,18 @@ class LocalEngine:
             return
         self._closed = True
         await asyncio.to_thread(self._shut)
+
+    async def _ask(self, threads: "queue.SimpleQueue[_Call | None]", work: Callable[[Connection], T]) -> T:
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        threads.put(_Call(work, loop, done))
+        try:
+            return await done
+        except SQLAlchemyError as error:
+            raise StoreError(self.url, reason_of(error)) from error
+        except UnicodeEncodeError as error:
+            raise halved(error) from error
 
     def _check_open(self) -> None:
         if self._closed:
@@ -157,12 +167,36 @@ class LocalEngine:
             for leftover in folder.glob(f"{part.name}*"):
                 leftover.unlink(missing_ok=True)
 
-    def _query(self, query: Callable[[Connection], T]) -> T:
-        connection: Connection | None = getattr(self._mine, "connection", None)
-        if connection is None:
-            connection = self._mine.connection = self._reading.connect()
-            self._opened.append(connection)
-        return query(connection)
+    def _answer_reads(self) -> None:
+        """Answer one read after the other; whoever awaits is told when none waits, and after a moment at the latest.
+
+        Waking the event loop for each read costs more than a short read itself.
+        """
+        connection: Connection | None = None
+        answered: list[_Outcome] = []
+        since = 0.0
+        while (call := self._next_read(answered)) is not None:
+            if call.done.cancelled():
+                continue
+            since = since if answered else time.monotonic()
+            try:
+                connection = connection or self._reading.connect()
+                answered.append(_Outcome(call, call.work(connection), None))
+            except Exception as error:  # noqa: BLE001 - it belongs to who waits, whatever it is
+                answered.append(_Outcome(call, None, error))
+            if time.monotonic() - since > TOLD_WITHIN:
+                _tell(answered)
+        _tell(answered)
+        if connection is not None:
+            connection.close()
+
+    def _next_read(self, answered: list[_Outcome]) -> _Call | None:
+        """Return the next read, or `None` at the end; before it waits for one, tell what was answered."""
+        try:
+            return self._reads.get_nowait()
+        except queue.Empty:
+            _tell(answered)
+            return self._reads.get()
 
     def _commit_groups(self) -> None:
         connection: Connection | None = None
@@ -172,14 +206,14 @@ class LocalEngine:
                 connection = connection or self._writing.connect()
                 outcomes = _commit(connection, group)
             except Exception as error:  # noqa: BLE001 - it belongs to those who wait, whatever it is
-                outcomes = [_Outcome(write, None, error) for write in group]
+                outcomes = [_Outcome(call, None, error) for call in group]
             _report(outcomes)
             if stop:
                 break
         if connection is not None:
             connection.close()
 
-    def _group(self, first: _Write) -> tuple[list[_Write], bool]:
+    def _group(self, first: _Call) -> tuple[list[_Call], bool]:
         """Return `first` with the writes that wait behind it, and whether to stop after them."""
         group = [first]
         while len(group) < GROUP:
@@ -194,11 +228,11 @@ class LocalEngine:
 
     def _shut(self) -> None:
         self._writes.put(None)
-        if self._writer.ident is not None:
-            self._writer.join()
-        self._readers.shutdown()
-        for connection in self._opened:
-            connection.close()
+        for _ in self._readers:
+            self._reads.put(None)
+        for thread in (self._writer, *self._readers):
+            if thread.ident is not None:
+                thread.join()
         self._reading.dispose()
         self._writing.dispose()
 
@@ -209,33 +243,40 @@ def reason_of(error: SQLAlchemyError) -> str:
     return " ".join(words.split())
 
 
-def _commit(connection: Connection, group: list[_Write]) -> list[_Outcome]:
+def _commit(connection: Connection, group: list[_Call]) -> list[_Outcome]:
     """Run a group in one transaction; if one of them fails, each in its own."""
     try:
         with connection.begin():
-            return [_Outcome(write, write.change(connection), None) for write in group]
+            return [_Outcome(call, call.work(connection), None) for call in group]
     except Exception as error:  # noqa: BLE001 - it belongs to those who wait, whatever it is
         if len(group) == 1:
             return [_Outcome(group[0], None, error)]
-    return [outcome for write in group for outcome in _commit(connection, [write])]
+    return [outcome for call in group for outcome in _commit(connection, [call])]
+
+
+def _tell(answered: list[_Outcome]) -> None:
+    """Report what was answered, and empty the list."""
+    if answered:
+        _report(list(answered))
+        answered.clear()
 
 
 def _report(outcomes: list[_Outcome]) -> None:
-    """Wake each event loop once for all its writes."""
-    for loop in {outcome.write.loop for outcome in outcomes}:
-        mine = [outcome for outcome in outcomes if outcome.write.loop is loop]
-        if not loop.is_closed():
+    """Wake each event loop once for all its calls."""
+    for loop in {outcome.call.loop for outcome in outcomes}:
+        mine = [outcome for outcome in outcomes if outcome.call.loop is loop]
+        with suppress(RuntimeError):  # it was closed, so that nobody waits
             loop.call_soon_threadsafe(_resolve, mine)
 
 
 def _resolve(outcomes: list[_Outcome]) -> None:
-    for write, result, error in outcomes:
-        if write.done.cancelled():
+    for call, result, error in outcomes:
+        if call.done.cancelled():
             continue
         if error is None:
-            write.done.set_result(result)
+            call.done.set_result(result)
         else:
-            write.done.set_exception(error)
+            call.done.set_exception(error)
 
 
 def _engine(url: str, *, immediate: bool, durable: bool) -> Engine:
@@ -257,6 +298,10 @@ def _engine(url: str, *, immediate: bool, durable: bool) -> Engine:
         connection.execute("PRAGMA foreign_keys=ON")
 
     if immediate:
+
+        @event.listens_for(engine, "connect")
+        def remember(connection: sqlite3.Connection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction] - called by SQLAlchemy
+            connection.execute(f"PRAGMA cache_size=-{WRITER_KIBIBYTES}")
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction] - called by SQLAlchemy

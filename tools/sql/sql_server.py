@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from ...errors import MissingExtraError, StoreError
 from ...sections import DatabaseSettings
+from .sql_engine import halved
 from .sql_local import reason_of
 
 T = TypeVar("T")
@@ -72,6 +73,8 @@ class ServerEngine:
             except SQLAlchemyError as error:
                 if not (again and _is_lost(error)):
                     raise StoreError(self.url, reason_of(error)) from error
+            except UnicodeEncodeError as error:
+                raise halved(error) from error
         raise AssertionError("the last attempt returns or raises")
 
     async def write(self, change: Callable[[Connection], T]) -> T:
@@ -91,6 +94,8 @@ class ServerEngine:
                 lost = _is_lost(error) and not committing
                 if attempt == ATTEMPTS or not (lost or _is_conflict(error)):
                     raise StoreError(self.url, reason_of(error)) from error
+            except UnicodeEncodeError as error:
+                raise halved(error) from error
         raise AssertionError("the last attempt returns or raises")
 
     async def snapshot(self, query: Callable[[Connection], T], folder: Path) -> T:

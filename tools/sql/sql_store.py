@@ -20,8 +20,9 @@ from ...sections import DatabaseSettings
 from ..behalf import behalf
 from ..grouping.stored_groups import Choice, Grouping, MarkedUser, Placed
 from ..memories import Memories
+from ..reach import Reach
 from ..store import Counts, ItemStatistics, Published, RatingScale, Recorded, Subject
-from . import sql_caches, sql_cards, sql_events, sql_groups, sql_jobs, sql_portraits
+from . import sql_caches, sql_cards, sql_events, sql_groups, sql_history, sql_jobs, sql_portraits
 from .sql_engine import Engine
 from .sql_forgetting import SqlForgetting
 from .sql_local import LocalEngine
@@ -148,6 +149,14 @@ class SqlStore(SqlForgetting):
         return await self._engine.read(
             lambda db: sql_events.history_page(db, self.tenant, user_id, before, limit)
         )
+
+    async def reach(self, user_id: str, *, as_of: datetime) -> Reach | None:
+        """Return how far a user's interactions before `as_of` reach; `None` without any."""
+        return await self._engine.read(lambda db: sql_history.reach(db, self.tenant, user_id, as_of))
+
+    async def events(self, user_id: str, event_ids: Sequence[str]) -> dict[str, Interaction]:
+        """Return those of a user's interactions that have these ids, by id."""
+        return await self._engine.read(lambda db: sql_history.events(db, self.tenant, user_id, event_ids))
 
     async def had_items(self, user_id: str, *, as_of: datetime) -> list[str]:
         """Return the items that a user's interactions before `as_of` name, each once, by id."""

@@ -111,7 +111,7 @@ def is_stale(connection: Connection, tenant: str, work: Behalf) -> bool:
     return any(stone.seq > work.since for stone in found)
 
 
-def forgotten_events(connection: Connection, tenant: str, rows: Sequence[Row]) -> set[str]:
+def forgotten_events(connection: Connection, tenant: str, rows: Iterable[Row]) -> set[str]:
     """Return the ids of the events that were forgotten, by themselves or with whom or what they name."""
     state = connection.execute(_STATE, {"tenant": tenant}).one_or_none()
     if state is None or not state.forgets or state.salt is None:

@@ -39,20 +39,30 @@ class Insert:
         """
         if not rows:
             return 0
-        text, places = self._text(connection, rows[0])
+        columns = tuple(rows[0])
+        return self.run_tuples(connection, columns, list(map(itemgetter(*columns), rows)))
+
+    def run_tuples(
+        self, connection: Connection, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> int:
+        """Insert rows, each with its values in the order of `columns`, two at least; else as `run`."""
+        if not rows:
+            return 0
+        text, places = self._text(connection, columns)
+        values: Sequence[Any] = rows
         if places is None:
-            values: list[Any] = list(rows)
-        else:
-            values = list(map(itemgetter(*places), rows))
+            values = [dict(zip(columns, row, strict=True)) for row in rows]
+        elif list(places) != list(columns):
+            values = list(map(itemgetter(*(columns.index(name) for name in places)), rows))
         # SQLAlchemy's own handling of parameters costs three times what SQLite takes for the row.
         return connection.exec_driver_sql(text, values).rowcount
 
-    def _text(self, connection: Connection, row: Mapping[str, Any]) -> tuple[str, Sequence[str] | None]:
+    def _text(self, connection: Connection, columns: Sequence[str]) -> tuple[str, Sequence[str] | None]:
         """Return the statement as the driver reads it and, if it counts parameters, their order."""
         dialect = connection.dialect
-        key = (dialect.name, *row)
+        key = (dialect.name, *columns)
         if key not in self._texts:
-            compiled = self._statements[dialect.name].compile(dialect=dialect, column_keys=list(row))
+            compiled = self._statements[dialect.name].compile(dialect=dialect, column_keys=list(columns))
             self._texts[key] = (str(compiled), compiled.positiontup)
         return self._texts[key]
 

@@ -1,7 +1,8 @@
 """Commands about keys of the HTTP API and of MCP over HTTP: `keys add`, `list`, `revoke`."""
 
+import shlex
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 import typer
 from rich.table import Table
@@ -9,7 +10,7 @@ from rich.table import Table
 from ..doors import open_only_store
 from ..settings import Settings
 from ..tools.clock import SystemClock
-from ..tools.keys import KeyRing
+from ..tools.keys import Key, KeyRing
 from .common import JsonOption, StoreOption, note, out, print_json, run, say, settings_for, wants_json
 
 T = TypeVar("T")
@@ -33,14 +34,47 @@ def add(
     """
     as_json = wants_json(as_json)
     settings = settings_for(store)
-    key, words = _with_ring(
-        settings, lambda ring: ring.add(tenant or settings.tenant, role, name=name), as_json
-    )
+
+    async def work() -> _Made:
+        async with open_only_store(settings) as opened:
+            ring = KeyRing(opened.engine, SystemClock())
+            first = not await ring.any()
+            key, words = await ring.add(tenant or settings.tenant, role, name=name)
+            held = await opened.for_tenant(key.tenant).counts()
+            return _Made(key, words, first, empty=not held.users and not held.items)
+
+    made = run(work, as_json=as_json)
     if as_json:
-        return print_json({**key.model_dump(mode="json"), "key": words})
-    say(words)
-    note(f"Key {key.key_id} opens tenant {key.tenant!r} for {key.role}. It is not shown again: keep it now.")
-    note("A server that is running without keys goes on without until it is started again.")
+        return print_json({**made.key.model_dump(mode="json"), "key": made.words})
+    say(made.words)
+    for line in _next_steps(made, f"http://{settings.serve.host}:{settings.serve.port}"):
+        note(line)
+
+
+class _Made(NamedTuple):
+    """A key that was made, and what whoever made it should know."""
+
+    key: Key
+    words: str
+    first: bool
+    """Whether nothing had a key before."""
+
+    empty: bool
+    """Whether its tenant holds nothing."""
+
+
+def _next_steps(made: _Made, base: str) -> list[str]:
+    """Say what the key opens, and what to type next: of its own tenant, and nothing of another."""
+    key = made.key
+    opens = f"Key {key.key_id} opens tenant {key.tenant!r} for {key.role}"
+    held = ", which holds nothing yet" if made.empty else ""
+    restart = ["A server that is running without keys goes on without until it is started again."]
+    call = shlex.join(["curl", "-H", "Authorization: Bearer KEY", f"{base}/v1/counts"])
+    return [
+        f"{opens}{held}. It is not shown again: keep it now.",
+        *(restart if made.first else []),
+        f"Next: limner serve  ·  {call}",
+    ]
 
 
 @app.command("list")
@@ -49,7 +83,10 @@ def list_keys(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the keys, without their secrets."""
+    """List the keys, without their secrets.
+
+    Example:  limner keys list --json
+    """
     as_json = wants_json(as_json)
     found = _with_ring(settings_for(store), lambda ring: ring.listed(tenant), as_json)
     if as_json:

@@ -85,14 +85,15 @@ def forget(
     if not (yes or dry_run):
         if as_json:
             fail(InputError("add --yes to forget, or --dry-run to see what would go"), as_json=True)
-        _show(run(lambda: wanted.forget(settings, dry_run=True), as_json=False))
-        typer.confirm(f"Forget {wanted.words}? This cannot be undone.", abort=True)
+        preview = run(lambda: wanted.forget(settings, dry_run=True), as_json=False)
+        _show(preview, wanted.words)
+        typer.confirm(_question(preview, wanted.words), abort=True)
     receipt = run(
         lambda: wanted.forget(settings, dry_run=dry_run), as_json=as_json, resume="limner forget --resume"
     )
     if as_json:
         return print_json(receipt.model_dump(mode="json"))
-    _show(receipt)
+    _show(receipt, wanted.words)
 
 
 def correct(
@@ -194,10 +195,15 @@ def _wanted(
             "name a user (with --item or --event for a part), --item ITEM, --older-than AGE, --everything or --resume"
         )
     if user_id is not None:
-        part = f", item {item}" if item else f", event {event}" if event else ""
-        return _Wanted(f"user {user_id}{part}", scrub, user_id, item, event)
+        part = (
+            f"what user {user_id!r} did with item {item!r}"
+            if item
+            else f"event {event!r} of user {user_id!r}"
+        )
+        whole = f"user {user_id!r}"
+        return _Wanted(part if item or event else whole, scrub, user_id, item, event)
     if item is not None:
-        return _Wanted(f"item {item} and what anybody did with it", scrub, item=item)
+        return _Wanted(f"item {item!r} and what anybody did with it", scrub, item=item)
     if older_than is not None:
         before = datetime.now(UTC) - _age(older_than)
         told = before.isoformat(timespec="minutes")
@@ -217,7 +223,14 @@ def _age(text: str) -> timedelta:
     return int(found[1]) * _UNITS[found[2]]
 
 
-def _show(receipt: Receipt) -> None:
+def _question(preview: Receipt, words: str) -> str:
+    """Return what is asked before anything is forgotten: where nothing is held, only the mark is left to make."""
+    if preview.removed:
+        return f"Forget {words}? This cannot be undone."
+    return f"Mark {words} as forgotten all the same, so that an old file does not bring it in?"
+
+
+def _show(receipt: Receipt, words: str) -> None:
     from rich.table import Table
 
     table = Table("place", "would go" if receipt.dry_run else "removed")
@@ -225,9 +238,11 @@ def _show(receipt: Receipt) -> None:
         table.add_row(place, f"{count:,}")
     if receipt.removed:
         out.print(table)
+    elif receipt.user_id is None and receipt.item_id is None:
+        say("Nothing is held.")
     else:
-        say("nothing is held")
+        say(f"Nothing is held of {words}{'; are the ids spelt right?' if receipt.dry_run else '.'}")
     for place, reason in receipt.kept.items():
-        say(f"kept: {place}: {reason}")
+        say(f"{'would stay' if receipt.dry_run else 'stays'}: {place}: {reason}")
     if not receipt.finished:
         say("the files are not rewritten yet: run `limner forget --resume`")

@@ -26,24 +26,22 @@ def serve(
 ) -> None:
     """Serve the HTTP API and the gallery until Ctrl-C, to this machine alone unless told otherwise.
 
-    Example:  limner serve --port 8321 --open
+    Examples:  limner serve --open  ·  limner serve --store limner-demo/store  ·  limner serve --port 0 --model none
+
+    Others reach it only with a key:  limner keys add  ·  limner serve --host 0.0.0.0
+
+    Several processes, with PostgreSQL and a Chroma server:  limner serve --workers 4
     """
     settings = settings_for(store, model=model, serve=given(host=host, port=port, workers=workers))
 
-    async def work() -> None:
-        need_server()
-        from ..serve.http.serving import check_workers, serve_here
+    need_server()
+    from ..serve.http.serving import check_workers, serve_here, serve_with_workers
 
-        if settings.serve.workers == 1:
-            await serve_here(settings, note, browse=browse)
-        else:
-            await check_workers(settings)
-
-    run(work, as_json=False)
-    if settings.serve.workers > 1:
-        from ..serve.http.serving import serve_with_workers
-
-        serve_with_workers(settings, note, browse=browse)
+    if settings.serve.workers == 1:
+        run(lambda: serve_here(settings, note, browse=browse), as_json=False)
+    else:
+        found = run(lambda: check_workers(settings), as_json=False)
+        serve_with_workers(settings, found, note, browse=browse)
 
 
 def need_server() -> None:

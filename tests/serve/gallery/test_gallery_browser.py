@@ -173,6 +173,37 @@ def test_an_item_is_forgotten_and_then_the_user_each_with_a_receipt(live: Live, 
     assert "ada" not in page.locator(".wall a").all_inner_texts()
 
 
+def test_a_single_event_is_forgotten_with_a_receipt(live: Live, look: Look) -> None:
+    page = look()
+    page.goto(f"{live.base}/forget?id=ada")
+    page.get_by_role("link", name="Forget… the event of 2026-03-04: Comets").click()
+    assert "Lovely, says ada." in page.locator(".quote").inner_text()
+    page.get_by_label("Yes, forget this event for this user").check()
+    page.get_by_role("button", name="Forget this event").click()
+
+    page.get_by_role("heading", name="The event is forgotten").wait_for()
+    page.get_by_role("row", name="interactions 1", exact=True).wait_for()
+    page.get_by_role("link", name="Back to the user").click()
+    assert "8 events" in page.locator(".facts-line").inner_text()
+
+
+@pytest.mark.parametrize("width", [NARROW, 1280])
+def test_the_whole_map_is_seen_and_its_numbers_can_be_read(live: Live, look: Look, width: int) -> None:
+    page = look(viewport={"width": width, "height": 740})
+    page.goto(f"{live.base}/map?id=ada")
+    marks = page.locator(".spot").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect()).map(box => [box.left, box.right])"
+    )
+    numbers = page.locator(".mark-rec text").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect().height)"
+    )
+
+    assert marks
+    assert all(left >= 0 and right <= width for left, right in marks)
+    assert min(numbers) > 9  # pixels
+    assert page.locator(".regions:visible").count() <= 1
+
+
 def test_everything_works_without_scripts(live: Live, look: Look) -> None:
     page = look(java_script_enabled=False)
     page.goto(f"{live.base}/pair?id=bo&q=planets")

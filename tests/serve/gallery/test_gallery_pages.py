@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -104,6 +105,7 @@ async def every_page(gallery: Gallery, user: str) -> dict[str, str]:
     pages["pair with"] = await gallery.page("pair", id=user, item="roses")
     pages["search"] = await gallery.page("pair", id=user, q=user)
     pages["forget item"] = await gallery.page("forget", id=user, item="roses")
+    pages["forget event"] = await gallery.page("forget", id=user, event=f"{user}-0")
     return pages
 
 
@@ -222,6 +224,7 @@ CHANGES: tuple[tuple[str, dict[str, Any], dict[str, str]], ...] = (
     ("pair", {"id": "ada", "item": "roses"}, {}),
     ("correct", {"id": "ada", "claim": 0, "version": 1}, {"how": "remove", "sure": "yes"}),
     ("forget-item", {"id": "ada", "item": "roses"}, {"sure": "yes"}),
+    ("forget-event", {"id": "ada", "event": "ada-0"}, {"sure": "yes"}),
     ("forget-user", {"id": "ada"}, {"typed": "ada"}),
 )
 
@@ -292,6 +295,7 @@ async def test_changes_are_refused_until_they_are_confirmed(open_gallery: OpenGa
                 {"how": "replace", "words": " ", "sure": "yes"},
             ),
             ("forget-item", {"id": "ada", "item": "roses"}, {}),
+            ("forget-event", {"id": "ada", "event": "ada-0"}, {}),
             ("forget-user", {"id": "ada"}, {"typed": "Ada"}),
         )
         for path, words, form in unconfirmed:
@@ -341,6 +345,65 @@ async def test_forgetting_an_item_says_before_what_would_go_and_after_what_went(
         async with gallery.rooms.limner("default") as limner:
             assert "roses" not in {event.item_id for event in await limner.history("ada")}
             assert "roses" in {event.item_id for event in await limner.history("bo")}
+
+
+async def test_a_single_message_is_forgotten_and_all_else_stays(open_gallery: OpenGallery) -> None:
+    said = {"kind": "message", "at": "2026-04-01", "text": "My knee hurts.", "event_id": "m1"}
+    async with open_gallery() as gallery:
+        async with gallery.rooms.limner("default") as limner:
+            await limner.record("ada", [said])
+        offered = Tags(await gallery.page("forget", id="ada"))
+        assert offered.all("a", href="/gallery/forget?id=ada&event=m1")
+        before = await gallery.page("forget", id="ada", event="m1")
+        form = {"sure": "yes", "token": token_in(before)}
+
+        answer = await send(gallery, "forget-event", {"id": "ada", "event": "m1"}, form)
+        again = await send(gallery, "forget-event", {"id": "ada", "event": "m1"}, form)
+
+        assert "My knee hurts." in before
+        assert re.search(r"interactions ?1 ", Tags(before).text())
+        assert answer.status_code == 200
+        assert re.search(r"interactions ?1 ", Tags(answer.text).text())
+        assert "knee" not in answer.text
+        assert again.status_code == 404
+        async with gallery.rooms.limner("default") as limner:
+            assert [event.event_id for event in await limner.history("ada")] == [f"ada-{n}" for n in range(9)]
+
+
+async def test_evidence_leads_to_forgetting_it_alone(open_gallery: OpenGallery) -> None:
+    async with open_gallery() as gallery:
+        page = Tags(await gallery.page("user", id="ada"))
+
+        async with gallery.rooms.limner("default") as limner:
+            drawn = await limner.stored_profile("ada")
+        assert drawn is not None
+        for event_id in drawn.claims[0].evidence:
+            assert page.all("a", href=f"/gallery/forget?id=ada&event={event_id}")
+
+
+async def test_older_events_are_a_page_further(open_gallery: OpenGallery) -> None:
+    more = [
+        {"kind": "message", "at": f"2026-04-{day:02}", "text": f"Day {day}.", "event_id": f"m{day:02}"}
+        for day in range(1, 19)
+    ]
+
+    def events_on(page: Tags) -> list[str]:
+        links = [parse_qs(urlsplit(tag["href"]).query) for tag in page.all("a")]
+        return [words["event"][0] for words in links if "event" in words]
+
+    async with open_gallery() as gallery:
+        async with gallery.rooms.limner("default") as limner:
+            await limner.record("ada", more)
+        first = Tags(await gallery.page("forget", id="ada"))
+        (older,) = first.all("a", rel="next")
+        second = Tags((await gallery.client.get(older["href"])).text)
+
+        # 18 messages and 9 reviews, newest first, 20 a page.
+        newest = [f"m{day:02}" for day in range(18, 0, -1)] + [f"ada-{n}" for n in range(8, -1, -1)]
+        assert events_on(first) == newest[:20]
+        assert events_on(second) == newest[20:]
+        assert second.all("a", rel="next") == []
+        assert (await gallery.client.get("/gallery/forget?id=ada&before=nonsense")).status_code == 422
 
 
 async def test_forgetting_a_user_ends_every_page_about_the_user(open_gallery: OpenGallery) -> None:
@@ -451,6 +514,8 @@ async def test_what_goes_wrong_is_a_page_too(open_gallery: OpenGallery) -> None:
         ("user?id=nobody", 404, "Not found"),
         ("pair?id=ada&item=nothing", 404, "Not found"),
         ("forget?id=ada&item=lamps", 404, "Not found"),
+        ("forget?id=ada&event=bo-0", 404, "Not found"),
+        ("nothing/of/the/kind", 404, "no such page"),
         ("user", 422, "That cannot be"),
         ("versions?id=ada&old=x", 422, "That cannot be"),
         ("versions?id=ada&old=7", 422, "no version 7"),

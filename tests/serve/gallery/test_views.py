@@ -1,12 +1,15 @@
 """What the gallery reads out of a store, before any page is made of it."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 import pytest
 
 from limner import Limner
 from limner.errors import InputError, UnknownItemError, UnknownUserError
+from limner.records import Interaction
 from limner.serve.gallery.correct_view import correct_view
+from limner.serve.gallery.forget_view import forget_view
 from limner.serve.gallery.group_view import group_view
 from limner.serve.gallery.map_view import HEIGHT, WIDTH, map_view
 from limner.serve.gallery.pair_view import pair_view
@@ -185,7 +188,23 @@ async def test_without_a_refresh_the_page_says_how_to_find_groups(limner: Limner
     view = await group_view(limner, "ada")
 
     assert view.group is None
-    assert "limner refresh" in view.why_not
+    assert view.why_not == "No refresh has found groups yet. Run `limner refresh`."
+
+
+async def test_no_page_reads_a_whole_history(limner: Limner, monkeypatch: pytest.MonkeyPatch) -> None:
+    await limner.profile("ada")
+    history = limner.doors.recorded.history
+
+    async def only_part(user_id: str, *, as_of: datetime, last: int | None = None) -> list[Interaction]:
+        assert last is not None
+        return await history(user_id, as_of=as_of, last=last)
+
+    monkeypatch.setattr(limner.doors.recorded, "history", only_part)
+    for view in (portrait_view, reward_view, version_view, map_view, group_view, pair_view, forget_view):
+        found = await view(limner, "ada")
+        # Nine reviews, a day apart, from 1 March.
+        head = found.head
+        assert (head.events, head.since, head.until) == (9, "2026-03-01", "2026-03-09")
 
 
 async def test_a_search_offers_what_lies_closest(limner: Limner) -> None:

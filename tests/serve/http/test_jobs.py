@@ -87,6 +87,56 @@ async def test_cards_are_written_in_the_background(start: Any) -> None:
     assert (await server.client.get("/v1/items/roses/card")).status_code == 200
 
 
+async def test_pairs_are_written_in_the_background(server: Any) -> None:
+    await server.fill("ada")
+    pairs = [{"user_id": "ada", "item_id": "roses"}, {"user_id": "ada", "item_id": "nothing"}]
+
+    job = await ended(server, await begin(server, kind="pairs", pairs=pairs))
+
+    assert (job["state"], job["total"], job["failed"], job["result"]["written"]) == ("done", 2, 1, 1)
+    assert [(error["subject"], error["code"]) for error in job["errors"]] == [
+        ("ada, nothing", "unknown_item")
+    ]
+    assert (await server.client.get("/v1/users/ada/pairs/roses")).status_code == 200
+
+
+async def test_the_index_is_built_anew_in_the_background_by_an_administrator(start: Any) -> None:
+    server = await start(keyed=True)
+    writes, rules = await server.key(role="write"), await server.key(role="admin")
+    await server.fill("ada", headers=writes)
+    async with server.rooms.limner("default") as limner:
+        await limner.doors.catalogue.reset()
+
+    refused = await server.client.post("/v1/jobs", json={"kind": "reindex"}, headers=writes)
+    server.client.headers.update(rules)
+    job = await ended(server, await begin(server, kind="reindex"))
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "role")
+    assert (job["state"], job["result"]) == ("done", {"items": 9})
+    async with server.rooms.limner("default") as limner:
+        assert len(await limner.doors.catalogue.item_ids()) == 9
+
+
+async def test_following_a_job_ends_when_the_key_is_revoked(start: Any) -> None:
+    """The job is never taken, so that only the key can end the stream."""
+    server = await start(keyed=True)
+    key = await server.key()
+    key_id = key["Authorization"].split("_")[1]
+    book = JobBook(server.rooms.shared.store.engine, server.clock)
+    job = await book.add("default", "profiles", {"kind": "profiles"})
+    await book.change("default", job.job_id, lambda _: {"state": "running"})
+
+    follow = asyncio.create_task(server.client.get(f"/v1/jobs/{job.job_id}/events", headers=key))
+    await asyncio.sleep(0.5)
+    assert not follow.done()
+    await server.app.state.gate.ring.revoke(key_id)
+    stream = await asyncio.wait_for(follow, 10)
+    again = await server.client.get(f"/v1/jobs/{job.job_id}/events", headers=key)
+
+    assert [event["event"] for event in sent(stream.text)] == ["running"]
+    assert again.status_code == 401
+
+
 async def test_what_went_wrong_on_the_servers_side_is_not_told(start: Any) -> None:
     def fails(request: ChatRequest) -> Any:
         raise RuntimeError("at /secret/place")

@@ -75,3 +75,30 @@ async def test_a_refusal_does_not_repeat_what_was_sent(client: httpx.AsyncClient
 
     assert answered.status_code == 422
     assert "4711" not in answered.text
+
+
+async def test_no_request_can_name_an_address_or_a_file_of_the_server(server: Any) -> None:
+    document = (await server.client.get("/openapi.json")).json()
+    asked = [
+        [*operation.get("parameters", []), operation.get("requestBody", {})]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    ]
+    names, waiting = set[str](), [asked]
+    seen = set[str]()
+    while waiting:
+        node: Any = waiting.pop()
+        if isinstance(node, list):
+            waiting += node
+        elif isinstance(node, dict):
+            reference = node.get("$ref", "").rpartition("/")[2]
+            if reference and reference not in seen:
+                seen.add(reference)
+                waiting.append(document["components"]["schemas"][reference])
+            names |= {node["name"]} if "in" in node else set()
+            names |= set(node.get("properties", {}))
+            waiting += node.values()
+
+    assert {"user_id", "events", "mapping", "file"} <= names  # it looks into bodies, uploads and parameters
+    words = ("url", "uri", "path", "folder", "host", "address", "api_base", "endpoint", "callback", "proxy")
+    assert [name for name in sorted(names) if any(word in name.casefold() for word in words)] == []

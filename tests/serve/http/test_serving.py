@@ -1,5 +1,6 @@
 """`limner serve` as a process: what it prints, what it answers, how it stops."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -7,14 +8,16 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from typer.testing import CliRunner
 
+from limner import LimnerSync
 from limner.cli import app
 from limner.errors import SettingsError
-from limner.serve.http.serving import check_workers, listen, url_of
+from limner.serve.http.serving import Found, check_workers, greeting, listen, url_of
 from limner.settings import load_settings
 
 Start = Callable[..., tuple["subprocess.Popen[str]", str, str]]
@@ -67,6 +70,53 @@ def test_with_a_key_others_are_refused_and_its_holder_is_served(start_process: S
         assert client.get("/v1/counts", headers={"Authorization": f"Bearer {words}"}).status_code == 200
     assert "Authorization: Bearer KEY" in printed
     assert words not in printed
+
+
+def test_the_first_call_that_is_proposed_to_holders_of_keys_works_for_each_of_them(
+    start_process: Start, tmp_path: Path
+) -> None:
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(app, ["--store", str(tmp_path / ".limner"), "keys", "add", *words])
+
+    with LimnerSync(load_settings(store=tmp_path / ".limner", model="none", embedder="hashing")) as limner:
+        limner.record("ada", [{"kind": "message", "at": "2026-01-05", "text": "I love sailing."}])
+    first, second = run("--role", "read"), run("--tenant", "shop", "--role", "write")
+    _, base, printed = start_process()
+
+    assert "opens tenant 'default' for read. It is not shown again" in first.stderr
+    assert "running without keys" in first.stderr
+    assert "opens tenant 'shop' for write, which holds nothing yet" in second.stderr
+    assert "running without keys" not in second.stderr  # there was a key before this one
+    assert "default" not in second.stderr
+    assert "ada" not in printed  # a key of another tenant would not find her
+    for made in (first, second):
+        words = shlex.split(made.stderr.rpartition("·")[2])
+        told = shlex.split(printed.rpartition("Next:")[2])
+        assert [*words[:-1], base + urlsplit(words[-1]).path] == told
+        header = {"Authorization": f"Bearer {made.stdout.strip()}"}
+        assert httpx.get(told[-1], headers=header, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (Found(keyed=True, user_id="ada"), "http://h:1/v1/counts"),
+        (Found(keyed=False, user_id="a/b é"), "http://h:1/v1/users/a%2Fb%20%C3%A9/context"),
+        (Found(keyed=False, user_id=None), "http://h:1/v1/users/ada/events"),
+    ],
+)
+def test_several_processes_say_the_same_next_steps_as_one(tmp_path: Path, found: Found, told: str) -> None:
+    one = load_settings(store=tmp_path)
+    several = load_settings(store=tmp_path, serve={"workers": 4})
+
+    lines = greeting(several, "http://h:1", found)
+
+    assert set(lines) - set(greeting(one, "http://h:1", found)) == {
+        "  4 processes share the port; Ctrl-C ends all."
+    }
+    assert lines[1:3] == ["  gallery  http://h:1/gallery", "  API      http://h:1/docs"]
+    assert lines[-1].startswith("Next: curl")
+    assert lines[-1].endswith(told)
 
 
 def test_keys_are_shown_once_listed_without_secrets_and_revoked(tmp_path: Path) -> None:

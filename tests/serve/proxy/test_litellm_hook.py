@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from limner import Limner
+from limner.errors import ModelUnavailableError
+from limner.serve.http.rooms import Rooms
 from limner.settings import load_settings
+from limner.tools.chroma.chroma_catalogue import open_catalogue
+from limner.tools.scripted import ScriptedChat
 
 Json = dict[str, Any]
 KEY = SimpleNamespace()
@@ -112,11 +116,72 @@ async def test_a_store_that_cannot_be_opened_is_not_tried_at_every_request(
     one.close()
     assert one.outcomes.counts == {"failed": 4, "unrecorded": 4}
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("limner")]
-    assert sorted(lines) == sorted(
+    told = [line for line in lines if "so far" not in line]
+    assert sorted(set(lines) - set(told)) == sorted(
         f"limner: {outcome}, {count} so far; error: {code}"
         for outcome in ("failed", "unrecorded")
         for count, code in ((1, "store" if outcome == "failed" else "closed"), (2, "closed"), (4, "closed"))
     )
+    assert len(told) == 1  # once, not for each request
+    assert "is not recorded until this is mended: store: store " in told[0] and "`store`" in told[0]
+
+
+async def test_beside_a_process_that_has_the_index_the_log_says_so_and_what_to_do_once(
+    hook: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from filelock import FileLock
+
+    monkeypatch.setattr(open_catalogue, "__kwdefaults__", {"rebuild": False, "lock_wait": 0.1})
+    one = hook(timeout=0.01)  # every answer is late: the reason has to be said all the same
+    (tmp_path / "store").mkdir()
+    with FileLock(tmp_path / "store" / "chroma.lock"):
+        for number in range(3):
+            await ask(one, request(f"c{number}"))
+            await answered(one, f"c{number}")
+        deadline = asyncio.get_running_loop().time() + 30
+        while one.outcomes.counts["unrecorded"] < 3 and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+        one.close()
+
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("limner")]
+    [told] = [line for line in lines if "so far" not in line]
+    assert "another process has it open" in told and "`chroma_url`" in told
+
+
+async def test_whatever_keeps_it_from_opening_is_told_with_its_reason(
+    hook: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_args: object) -> None:
+        raise ImportError("cannot import name 'define' from 'attrs'")
+
+    monkeypatch.setattr(Rooms, "__aenter__", broken)
+    one = hook()
+    await ask(one)
+    await ask(one)
+    one.close()
+
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("limner")]
+    [told] = [line for line in lines if "so far" not in line]
+    assert "ImportError: cannot import name 'define' from 'attrs'" in told and "`limner doctor`" in told
+
+
+async def test_a_model_that_refuses_its_key_is_told_of_once(
+    hook_type: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = ModelUnavailableError("openai/some", 1, "the key was refused (401): words of a user")
+    settings = load_settings(store=tmp_path / "store", embedder="hashing", proxy={"timeout": 30})
+    one = hook_type(settings, chat=ScriptedChat([refused, refused]))
+
+    for number in range(2):
+        await ask(one, request(f"c{number}", f"I play the cello in room {number}."))
+        await answered(one, f"c{number}")
+    one.close()
+
+    assert one.outcomes.counts == {"told": 2, "recorded": 2, "unread": 2}
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("limner")]
+    [told] = [line for line in lines if "so far" not in line]
+    assert "model_unavailable" in told and "`limner doctor`" in told
+    assert not any("words of a user" in line for line in lines)
 
 
 async def test_nothing_is_recorded_with_recording_switched_off(hook: Any) -> None:
