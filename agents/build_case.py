@@ -8,12 +8,12 @@ import numpy as np
 from ..errors import EmptyHistoryError, NoTextError, UnknownItemError, UnknownUserError
 from ..records import Interaction, Item, content_hash
 from ..tools.embedder import FloatArray
-from ..tools.language import detect_language
 from ..tools.negatives import sample_negatives
 from ..tools.reward import Exam
 from ..tools.store import RatingScale
 from .case import MOST_EVENTS, Case, ItemSide, Split, event_text, mean_vector, polarity_of, split_history
 from .lexicon import item_phrases
+from .spoken_language import language_of_history
 from .state import Deps, State
 from .vectors import item_vectors
 
@@ -52,7 +52,6 @@ async def build_case(deps: Deps, state: State) -> Case:
     vectors = await _vectors(deps, items)
     had = await _had(deps, state, recorded)
     negatives = await _negatives(deps, split, had, as_of, seed)
-    words = [event.text for event in split.visible if event.text]
     frozen = Exam(
         positives=_rows(vectors, split.positives, deps.embedder.dimension),
         negatives=await deps.catalogue.vectors(negatives),
@@ -69,7 +68,7 @@ async def build_case(deps: Deps, state: State) -> Case:
         visible=split.visible,
         held=split.held,
         items=items,
-        language=detect_language(words, [item.describe() for item in _seen(split, items)]),
+        language=language_of_history(split.visible, [item.describe() for item in _seen(split, items)]),
         scale=scale,
         vectors=vectors,
         exam=frozen.mapped(deps.space),

@@ -48,6 +48,9 @@ class Answer(NamedTuple, Generic[T]):
     exhausted: bool = False
     """Whether the budget refused it, so that no further request makes sense."""
 
+    code: str | None = None
+    """Code of the error, if there is no answer."""
+
 
 async def ask(deps: Asking, request: ChatRequest) -> Answer[ChatResult]:
     """Send one request and return the answer as it is."""
@@ -106,4 +109,6 @@ def usage_of(answers: Sequence[Answer[Any]]) -> Usage:
 
 def _failed(request: ChatRequest, error: ModelError) -> Answer[Any]:
     spent = error.usage if isinstance(error, ModelOutputError | ModelUnavailableError) else Usage()
-    return Answer(None, spent, f"{request.purpose}: {error}", isinstance(error, BudgetExceededError))
+    return Answer(
+        None, spent, f"{request.purpose}: {error}", isinstance(error, BudgetExceededError), error.code
+    )

@@ -39,7 +39,8 @@ class Drawing:
     ) -> None:
         self.deps = deps
         self._chat, self._saver, self._tenant = chat, saver, tenant
-        self._graph = build_graph(saver)
+        # Where no model is paid, drawing again costs less than keeping every step.
+        self._graph = build_graph(None if chat is None else saver)
         self._turns: WeakValueDictionary[tuple[str, str | None], asyncio.Lock] = WeakValueDictionary()
 
     async def profile(self, user_id: str, *, as_of: datetime, budget: Budget) -> Profile:
@@ -170,6 +171,8 @@ class Drawing:
 
     async def _forget_run(self, run_id: str) -> None:
         """Delete what a run left that was killed after it had published."""
+        if self._chat is None:
+            return
         if await self._saver.aget_tuple({"configurable": {"thread_id": run_id}}):
             await self._saver.adelete_thread(run_id)
 
@@ -181,6 +184,9 @@ class Drawing:
     async def _run(self, deps: Deps, case: Case, state: State, run_id: str) -> State:
         """Start the graph, or continue where a killed run of the same name stopped."""
         deps.keep_case(run_id, case)
+        if self._chat is None:
+            done = await self._graph.ainvoke(State(**{**state, "run_id": run_id}), context=deps)
+            return cast(State, done)  # LangGraph types a graph's output as a plain dict
         whose = checkpoint_metadata(self._tenant, state["user_id"], state.get("item_id"))
         config: RunnableConfig = {"configurable": {"thread_id": run_id}, "metadata": whose}
         interrupted = await self._saver.aget_tuple(config)

@@ -5,7 +5,7 @@ from ..tools.prompt import load_prompt
 from .case import Case
 from .pairing.pair_judge import PROMPT as JUDGE
 from .settle import VERSION as SETTLING
-from .stances import tables_hash
+from .stance_tables import tables_hash
 from .state import Deps, Style
 
 _DRAFTING: dict[Style, tuple[str, ...]] = {

@@ -19,6 +19,8 @@ from .phrasing import compose, sentence_pattern
 from .stances import quote_of, standing_stances
 from .state import LENGTHS, Deps, Draft
 from .themes import Theme, find_themes
+from .uphold import quoted_facet
+from .urgency import quoted_urgency
 
 DRAFT = load_prompt("draft_profile")
 REVISE = load_prompt("revise_profile")
@@ -108,7 +110,10 @@ class ProfileForm:
     def floor(self, now: datetime) -> Draft:
         """Quote what the user said, then write each theme's best phrases in a fixed sentence, without a model."""
         said = self._quoted()
-        left = self._deps.settings.drafting.facets - len(said.facets)
+        ordinary = [
+            facet for facet in said.facets if quoted_urgency(facet.text, self._case.language) == "none"
+        ]
+        left = self._deps.settings.drafting.facets - len(ordinary)
         themes = () if said.facets and only_spoken(self._case) else self._themes[:left]
         written = [
             (
@@ -129,16 +134,13 @@ class ProfileForm:
         )
 
     def _quoted(self) -> Sentences:
-        """Quote the stances of messages; where there are items too, in half of the sentences at most."""
+        """Quote the stances of messages; where there are items too, in half of the sentences, and what is urgent."""
         most = self._deps.settings.drafting.facets
         most = most if only_spoken(self._case) else max(1, most // 2)
         stances = standing_stances(self._case, most=most)
         texts = [quote_of(stance, self._case.language) for stance in stances]
         return Sentences(
-            tuple(
-                Facet(name=stance.theme, text=text, polarity=stance.polarity)
-                for stance, text in zip(stances, texts, strict=True)
-            ),
+            tuple(quoted_facet(stance, text) for stance, text in zip(stances, texts, strict=True)),
             tuple(
                 Claim(text=text, evidence=(stance.event.event_id,), confidence=0.0)
                 for stance, text in zip(stances, texts, strict=True)

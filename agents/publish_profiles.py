@@ -19,6 +19,7 @@ from .pairing.make_pair import pair_of
 from .rollouts import rollouts_of
 from .settle import settle
 from .state import Deps, State
+from .uphold import uphold
 
 _TITLE_CHARACTERS = 80
 
@@ -65,6 +66,7 @@ def _profile_of(deps: Deps, case: Case, state: State) -> Profile:
     told = colophon(deps, case, state)
     if replaced:
         told["notes"] += (f"{replaced} of the sentences gave way to what the user said later",)
+    facets, claims = uphold(case, facets, claims)
     facets, claims = heed(facets, claims, (*case.visible, *case.held), case.language)
     return Profile(
         version=1,

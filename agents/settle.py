@@ -10,8 +10,8 @@ from .cue_drafts import cue_about
 from .stances import quote_of, stances_of
 from .standing import AGAINST, Statement, speaks_of, statements_of
 
-VERSION = 1
-"""Counts up when portraits give way differently."""
+VERSION = 2
+"""Counts up when portraits give way differently, to what was said later or to what must not be overlooked."""
 
 
 class Settled(NamedTuple):

@@ -5,18 +5,19 @@ language (`prompts/stances.toml`); nothing here knows any language.
 """
 
 import re
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from importlib.resources import files
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from ..records import Interaction, Polarity, content_hash
+from ..records import Interaction, Polarity
 from ..tools.language import stop_words
 from ..tools.leaks import leak_penalty
 from .case import Case, one_line
-from .corrections.correction import own_words
+from .corrections import correction
 from .lexicon import text_phrases
+from .phrase_tables import blank, fold
+from .quotations import own_words, unveiled
+from .stance_tables import Table, tables, words_in
+from .urgency import Urgency, outdoes, urgency_of, wish_of
 
 MOST_CHARACTERS = 160
 """Longest quotation."""
@@ -24,11 +25,12 @@ MOST_CHARACTERS = 160
 _TOUCHING = 0.5
 """Share of the shorter one's content words above which two stances are about the same."""
 
-_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\s\"'”’»)]+|\n+")  # noqa: RUF001  # these end and close sentences too
-_CLAUSE_END = re.compile(r"[,;:—–]\s+|\s-\s")  # noqa: RUF001  # dashes as people type them
-_APOSTROPHES = str.maketrans("’‘´`", "''''")  # noqa: RUF001  # as people type them
-_WORD = r"[\w'-]+"
-_LETTERS = re.compile(r"[^\W\d_]{3,}")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[\s\"'”’»)]+|(?<=[。！？])[\s\"'”’»)」』]*|\n+")  # noqa: RUF001  # these end sentences too
+_CLAUSE_END = re.compile(r"[,;:—–]\s+|\s-\s|[、，；：]")  # noqa: RUF001  # as people type them
+_QUESTION = re.compile(r"(?:[?？]|か。)[\"'”’»)」』]*$")  # noqa: RUF001  # questions end so too
+_LONGEST_THEME = 20
+_MOST_URGENT: Mapping[Urgency, int] = {"limit": 8, "wish": 5}
+"""Limits and wishes at most that a portrait takes beside its other sentences."""
 
 
 class Stance(NamedTuple):
@@ -49,15 +51,8 @@ class Stance(NamedTuple):
     event: Interaction
     """The message."""
 
-
-class Table(NamedTuple):
-    """How one language puts stances."""
-
-    said: str
-    dislike: re.Pattern[str]
-    like: re.Pattern[str]
-    leaning: re.Pattern[str]
-    courtesy: re.Pattern[str] | None
+    urgency: Urgency = "none"
+    """Whether it is a limit, or a wish about how to be treated."""
 
 
 class _Found(NamedTuple):
@@ -83,121 +78,103 @@ def quote_of(stance: Stance, language: str) -> str:
 
 
 def stances_of(event: Interaction, language: str) -> list[Stance]:
-    """Return the stances of one message, in its order; none in anything but a message.
+    """Return the stances of one message, in its order, wishes about treatment included; none in anything but a message.
 
-    A question tells nothing but what it says before its last clause; a sentence that spells a rating is left out,
-    because no portrait may.
+    A question tells nothing but what it says before its last clause, or that it asks for such a wish; a sentence that
+    spells a rating is left out, because no portrait may. What is quoted, or to be written, takes no side.
     """
     table = tables().get(language)
     if event.kind != "message" or not event.text or table is None:
         return []
-    found: list[Stance] = []
-    for sentence in statements(own_words(event)):
-        folded = fold(sentence)
-        taken = (
-            _find(table, folded) if len(folded) == len(sentence) else None
-        )  # a few letters grow in lower case
-        if taken is None or leak_penalty(sentence, (), ""):
-            continue
-        quote = _trim(sentence, taken).replace('"', "'")
-        theme = _theme(folded, taken, language)
-        found.append(Stance(quote, taken.polarity, taken.firm, theme, event))
-    return found
+    said = own_words(correction.own_words(event), language)
+    found = [_stance(sentence, table, language, event) for sentence in split_sentences(said)]
+    return [stance for stance in found if stance]
 
 
 def standing_stances(case: Case, *, most: int) -> list[Stance]:
-    """Return what still holds of what a user said: firm before inclined, then newest first.
+    """Return what still holds of what a user said: limits, wishes, then firm before inclined; the newest first in each.
 
     Of two stances about the same thing the later one holds, whether it repeats the other or takes it back.
+
+    Args:
+        case: The run's material.
+        most: Stances at most that are neither limits nor wishes.
     """
-    said = [
-        stance for event in reversed(case.visible) for stance in reversed(stances_of(event, case.language))
+    held = still_held(case.visible, case.language)
+    urgent = most_urgent(held)
+    rest = [stance for stance in held if stance.urgency == "none"]
+    rest.sort(key=lambda stance: not stance.firm)
+    return [*urgent, *rest[:most]]
+
+
+def most_urgent(held: Sequence[Stance]) -> list[Stance]:
+    """Return limits, then wishes, as many of them as a portrait takes."""
+    return [
+        stance
+        for urgency, most in _MOST_URGENT.items()
+        for stance in [each for each in held if each.urgency == urgency][:most]
     ]
-    words = [content_words(stance.quote, case.language) for stance in said]
+
+
+def still_held(events: Sequence[Interaction], language: str) -> list[Stance]:
+    """Return the stances of messages that no later one replaces, the newest first."""
+    said = [stance for event in reversed(events) for stance in reversed(stances_of(event, language))]
+    words = [content_words(stance.quote, language) for stance in said]
     kept: list[int] = []
     for place in range(len(said)):
-        if not any(_replaces(said[later], words[later], said[place], words[place]) for later in kept):
+        if not any(
+            _replaces(said[later], words[later], said[place], words[place], language) for later in kept
+        ):
             kept.append(place)
-    kept.sort(key=lambda place: not said[place].firm)
-    return [said[place] for place in kept[:most]]
+    return [said[place] for place in kept]
 
 
-def fold(text: str) -> str:
-    """Return a text as the tables are written: lower case, straight apostrophes."""
-    return text.translate(_APOSTROPHES).lower()
-
-
-def tables_hash() -> str:
-    """Return a hash of the tables, for what was drawn by them."""
-    return content_hash(_text())
-
-
-@cache
-def side_words(language: str) -> frozenset[str]:
-    """Return the words by which sides are taken, and what is done with things, such as to eat or to watch them."""
-    entry = tomllib.loads(_text()).get(language, {})
-    phrases = [*entry.get("like", ()), *entry.get("dislike", ()), *entry.get("leaning", ())]
-    phrases += [entry.get("adverbs", ""), *entry.get("sets", {}).values()]
-    return frozenset(word for phrase in phrases for word in _LETTERS.findall(phrase))
-
-
-@cache
-def tables() -> Mapping[str, Table]:
-    """Return the tables by ISO 639-1 code."""
-    return {code: _table(entry) for code, entry in tomllib.loads(_text()).items()}
-
-
-def _text() -> str:
-    return (files("limner") / "prompts" / "stances.toml").read_text(encoding="utf-8")
-
-
-def _table(entry: Mapping[str, Any]) -> Table:
-    sets: Mapping[str, str] = {"~": entry["adverbs"], **entry.get("sets", {})}
-    compiled = {name: pattern_of(entry[name], sets) for name in ("dislike", "like", "leaning")}
-    courtesy = pattern_of(entry["courtesy"], sets) if "courtesy" in entry else None
-    return Table(said=entry["said"], courtesy=courtesy, **compiled)
-
-
-def pattern_of(phrases: Sequence[str], sets: Mapping[str, str]) -> re.Pattern[str]:
-    """Return the regular expression of a table's phrases, as whole words."""
-    spelled = "|".join(spell(phrase, sets) for phrase in phrases)
-    return re.compile(rf"(?<![\w'-])(?:{spelled})(?![\w'-])")
-
-
-def spell(phrase: str, sets: Mapping[str, str]) -> str:
-    """Return the regular expression of one phrase of a table.
-
-    Examples:
-        >>> spell("<i> ~ love/adore", {"~": "really/do", "i": "i/we"})
-        '(?:i|we) (?:(?:really|do) ){0,3}(?:love|adore)'
-    """
-    parts: list[str] = []
-    *before, last = phrase.split()
-    for token in before:
-        if token == "~":
-            parts.append(rf"(?:{_either(sets[token], sets)} ){{0,3}}")
-        elif token == "…":
-            parts.append(rf"(?:{_WORD} ){{0,4}}")
-        else:
-            parts.append(f"{_either(token, sets)} ")
-    return "".join([*parts, _either(last, sets)])
-
-
-def _either(words: str, sets: Mapping[str, str]) -> str:
-    listed = re.sub(r"<(\w+)>", lambda named: sets[named[1]], words)
-    spelled = (re.escape(word.replace("_", " ")) for word in listed.split("/"))
-    return f"(?:{'|'.join(spelled)})".replace(r"\ ", " ").replace(r"\*", r"[\w'-]*")
+def wish_in(sentence: str, language: str) -> bool:
+    """Whether a sentence is nothing but a wish about how to be treated, be it put as a question."""
+    asked = _QUESTION.search(sentence)
+    divided = _CLAUSE_END.search(sentence.rstrip())
+    return not (asked and divided) and wish_of(sentence, language) is not None
 
 
 def statements(text: str) -> Iterator[str]:
     """Yield the sentences of a text, and of questions what is stated before their last clause."""
-    for part in _SENTENCE_END.split(text):
-        sentence = one_line(part)
-        if sentence.rstrip("\"'”’»)").endswith(("?", "？")):  # noqa: RUF001  # questions end so too
-            ends = [found.start() for found in _CLAUSE_END.finditer(sentence)]
-            sentence = sentence[: ends[-1]] if ends else ""
-        if sentence:
-            yield sentence
+    for sentence in split_sentences(text):
+        if stated := _stated(sentence):
+            yield stated
+
+
+def split_sentences(text: str) -> Iterator[str]:
+    """Yield the sentences of a text, each on one line."""
+    yield from filter(None, map(one_line, _SENTENCE_END.split(text)))
+
+
+def _stated(sentence: str) -> str:
+    if not _QUESTION.search(sentence):
+        return sentence
+    ends = [found.start() for found in _CLAUSE_END.finditer(sentence)]
+    return sentence[: ends[-1]] if ends else ""
+
+
+def _stance(sentence: str, table: Table, language: str, event: Interaction) -> Stance | None:
+    wish = wish_of(sentence, language) if wish_in(sentence, language) else None
+    sentence = sentence if wish else _stated(sentence)
+    folded = fold(sentence)
+    if len(folded) != len(sentence) or leak_penalty(unveiled(sentence), (), ""):
+        return None  # a few letters grow in lower case
+    urgency = urgency_of(sentence, language)
+    if wish and urgency == "wish":
+        side: Polarity = "like" if wish.wanted else "dislike"
+        taken = _Found(0, 0, side, firm=True)
+    else:
+        urgency = "limit" if urgency == "limit" else "none"
+        found = _find(table, folded)
+        if found is None:
+            return None
+        taken = found
+    quote = unveiled(_trim(sentence, taken)).replace('"', "'")
+    return Stance(
+        quote, taken.polarity, taken.firm, _theme(unveiled(folded), taken, language), event, urgency
+    )
 
 
 def _find(table: Table, folded: str) -> _Found | None:
@@ -214,13 +191,6 @@ def _find(table: Table, folded: str) -> _Found | None:
     sides: set[Polarity] = {"dislike" if match in against else "like" for match in matches}
     polarity: Polarity = sides.pop() if len(sides) == 1 else "neutral"
     return _Found(first.start(), first.end(), polarity, firm)
-
-
-def blank(text: str, matches: Iterable[re.Match[str]]) -> str:
-    """Put marks that no pattern reads in the place of what was matched."""
-    for match in matches:
-        text = f"{text[: match.start()]}{'.' * (match.end() - match.start())}{text[match.end() :]}"
-    return text
 
 
 def _trim(sentence: str, taken: _Found) -> str:
@@ -241,15 +211,31 @@ def _trim(sentence: str, taken: _Found) -> str:
 
 def _theme(folded: str, taken: _Found, language: str) -> str:
     """Name what a stance is about: the words behind where it takes sides, else those before, else these."""
+    stops = stop_words(language)
+    if taken.start == taken.end:  # a wish, which begins alike whatever it is for
+        return next((word for word in reversed(words_in(folded, language)) if word not in stops), folded)[
+            :_LONGEST_THEME
+        ]
     parts = (folded[taken.end :], folded[: taken.start])
+    table = tables().get(language)
+    if table and table.around:
+        parts = parts[::-1] if table.verb_last else parts
+        words = [word for part in parts for word in words_in(part, language)]
+        return words[0][:_LONGEST_THEME] if words else folded[taken.start : taken.end]
     for part in parts:
         if phrases := text_phrases(part, language, most_words=2):
             return phrases[0]
-    short = [word for part in parts for word in _LETTERS.findall(part) if word not in stop_words(language)]
+    short = [word for part in parts for word in words_in(part, language) if word not in stops]
     return short[0] if short else folded[taken.start : taken.end]
 
 
-def _replaces(later: Stance, later_words: set[str], earlier: Stance, earlier_words: set[str]) -> bool:
+def _replaces(
+    later: Stance, later_words: set[str], earlier: Stance, earlier_words: set[str], language: str
+) -> bool:
+    if outdoes(later.quote, earlier.quote, language):
+        return True
+    if "wish" in (later.urgency, earlier.urgency) and later.urgency != earlier.urgency:
+        return False
     if "neutral" in (later.polarity, earlier.polarity) and later.polarity != earlier.polarity:
         return False
     if later.event is earlier.event:  # who contrasts within one message means both
@@ -265,4 +251,4 @@ def content_words(quote: str, language: str) -> set[str]:
     for pattern in (table.dislike, table.like, table.leaning) if table else ():
         folded = pattern.sub(" . ", folded)
     stops = stop_words(language)
-    return {word.rstrip("s") for word in _LETTERS.findall(folded) if word not in stops}
+    return {word.rstrip("s") for word in words_in(folded, language) if word not in stops}

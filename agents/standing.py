@@ -10,10 +10,10 @@ from ..models import Cue
 from ..records import Interaction, Polarity
 from ..tools.language import stop_words
 from .phrasing import OPENINGS, joiner_of, openings
-from .stances import side_words
+from .stance_tables import side_words, words_in
+from .urgency import MANNER, wish_of
 
 AGAINST: Mapping[Polarity, Polarity] = {"like": "dislike", "dislike": "like"}
-_LETTERS = re.compile(r"[^\W\d_]{3,}")
 _PHRASE_END = re.compile(r"[.,;:!?()\"“”«»]+")
 
 
@@ -69,7 +69,8 @@ def weigh(cues: Sequence[Cue], events: Mapping[str, Interaction], language: str)
         language: ISO 639-1 code of the user's language.
     """
     said = statements_of(cues, events, language)
-    out = [cue for cue in cues if any(_outweighs(statement, cue, events, language) for statement in said)]
+    replaced = _replaced_wishes(cues, events, language)
+    out = [cue for cue in cues if cue.cue_id in replaced or _is_outweighed(cue, said, events, language)]
     gone = {cue.cue_id for cue in out}
     return Weighed([cue for cue in cues if cue.cue_id not in gone], out)
 
@@ -93,14 +94,37 @@ def speaks_of(sentence: str, statement: Statement, language: str) -> bool:
     )
 
 
-def _outweighs(statement: Statement, cue: Cue, events: Mapping[str, Interaction], language: str) -> bool:
-    if cue.polarity != AGAINST[statement.cue.polarity]:
-        return False
+def _is_outweighed(
+    cue: Cue, said: Sequence[Statement], events: Mapping[str, Interaction], language: str
+) -> bool:
+    """Whether a statement takes an observation back; its words are read only if one came later."""
+    against = AGAINST.get(cue.polarity)
     newest = max((events[event_id].at for event_id in cue.evidence if event_id in events), default=None)
-    if newest is not None and newest >= statement.at:
+    later = [
+        statement
+        for statement in said
+        if statement.cue.polarity == against and (newest is None or newest < statement.at)
+    ]
+    if not later:
         return False
     facet = set(_words(cue.facet, language))
-    return _same(statement, facet) or facet.issuperset(statement.theme)
+    return any(
+        (_same(statement, facet) or facet.issuperset(statement.theme))
+        and (wish_of(cue.text, language) is None) == (wish_of(statement.cue.text, language) is None)
+        for statement in later
+    )
+
+
+def _replaced_wishes(cues: Sequence[Cue], events: Mapping[str, Interaction], language: str) -> set[str]:
+    """Return the wishes about treatment after which another one of the same kind came, by cue id."""
+    kinds: dict[str, list[tuple[datetime, str]]] = {}
+    for cue in cues:
+        wish = wish_of(cue.text, language)
+        said = [events[event_id].at for event_id in cue.evidence if event_id in events]
+        if wish and wish.kind != MANNER and said:
+            kinds.setdefault(wish.kind, []).append((max(said), cue.cue_id))
+    newest = {kind: max(at for at, _ in wishes) for kind, wishes in kinds.items()}
+    return {cue_id for kind, wishes in kinds.items() for at, cue_id in wishes if at < newest[kind]}
 
 
 def _same(statement: Statement, words: set[str]) -> bool:
@@ -130,4 +154,4 @@ def _words(text: str, language: str) -> list[str]:
         if folded.startswith(f"{start} "):
             folded = folded[len(start) :]
     stops = stop_words(language)
-    return [word.rstrip("s") for word in _LETTERS.findall(folded) if word not in stops]
+    return [word.rstrip("s") for word in words_in(folded, language) if word not in stops]

@@ -29,6 +29,9 @@ class Words(NamedTuple):
     about: str
     brief: str
     nothing: str
+    unknown: str
+    limits: str
+    wishes: str
     likes: str
     dislikes: str
     since: str

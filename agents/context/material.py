@@ -8,16 +8,13 @@ from functools import cached_property
 
 from ...models import Cue, Profile
 from ...records import Interaction, Item
-from ...tools.language import language_of_words
 from ...tools.privacy.screen import Screen
 from ...tools.store import Store
+from ..spoken_language import spoken_language
 from ..standing import Weighed, weigh
 
-NEWEST = 8
-"""Interactions read where nothing was asked."""
-
 SEARCHED = 400
-"""Interactions, and observations, that a question searches; older ones are left alone."""
+"""Interactions, and observations, that are looked at; older ones are left alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +31,7 @@ class Material:
     """Their items, by id."""
 
     cues: Weighed
-    """Observations, oldest first; empty where nothing was asked."""
+    """Observations, oldest first."""
 
     language: str
     """ISO 639-1 code of the user's language."""
@@ -46,6 +43,14 @@ class Material:
         outdone = {event_id for cue in self.cues.outweighed for event_id in cue.evidence}
         return frozenset(outdone - holding)
 
+    @cached_property
+    def _by_id(self) -> Mapping[str, Interaction]:
+        return {event.event_id: event for event in self.events}
+
+    def evidence_of(self, cue: Cue) -> list[Interaction]:
+        """Return what an observation rests on, of the interactions here."""
+        return [self._by_id[event_id] for event_id in cue.evidence if event_id in self._by_id]
+
     @property
     def known(self) -> bool:
         """Whether there is anything at all."""
@@ -53,7 +58,7 @@ class Material:
 
 
 async def read_material(
-    store: Store, user_id: str, shelves: Sequence[str], *, as_of: datetime, present: bool, asked: bool
+    store: Store, user_id: str, shelves: Sequence[str], *, as_of: datetime, present: bool
 ) -> Material:
     """Read what is needed to tell about a user.
 
@@ -63,14 +68,13 @@ async def read_material(
         shelves: Where the user's observations are kept.
         as_of: Nothing at or after this moment is used.
         present: Whether `as_of` is the present, so that no observation can have seen too much.
-        asked: Whether there is a question, which observations and more of the past can answer.
     """
     profile, events, found = await asyncio.gather(
         store.profile(user_id, as_of=None if present else as_of),
-        store.history(user_id, as_of=as_of, last=SEARCHED if asked else NEWEST),
-        asyncio.gather(*(store.cues(shelf) for shelf in (shelves if asked else ()))),
+        store.history(user_id, as_of=as_of, last=SEARCHED),
+        asyncio.gather(*(store.cues(shelf) for shelf in shelves)),
     )
-    language = profile.language if profile else _language(events)
+    language = profile.language if profile else spoken_language(events, None)
     items = await store.items(list(dict.fromkeys(event.item_id for event in events if event.item_id)))
     by_id = {event.event_id: event for event in events}
     cues = list({cue.cue_id: cue for shelf in found for cue in shelf}.values())
@@ -99,7 +103,3 @@ def told_of(material: Material, screen: Screen) -> Material:
 def _known_by(cue: Cue, events: Mapping[str, Interaction], as_of: datetime) -> bool:
     """Whether an observation rests on the past of a moment alone."""
     return events.keys() >= set(cue.evidence) and (cue.read_to is None or cue.read_to[0] < as_of)
-
-
-def _language(events: Sequence[Interaction]) -> str:
-    return language_of_words([event.text for event in events if event.text], None)

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 from ...contexts import Context
+from ...errors import BadRowError
+from ...tools.cells import shown
 from ...tools.conversations import text_of
 
 _OPENING = ("system", "developer")
@@ -22,6 +24,9 @@ def place_context(messages: Sequence[Mapping[str, Any]], context: Context) -> li
         messages: In OpenAI's form; a message's content may be text or a list of parts.
         context: What to tell; an empty part adds no message.
 
+    Raises:
+        BadRowError: A message is no mapping, or lies too deep to be copied.
+
     Examples:
         >>> told = Context(
         ...     user_id="ada", stable="likes tea", volatile="asked for mugs", known=True, language="en",
@@ -31,7 +36,7 @@ def place_context(messages: Sequence[Mapping[str, Any]], context: Context) -> li
         >>> [message["content"] for message in place_context(chat, told)]
         ['Be kind.', 'likes tea', 'asked for mugs', 'Hi']
     """
-    placed = [deepcopy(dict(message)) for message in messages]
+    placed = [_copied(message, number) for number, message in enumerate(messages, start=1)]
     roles = [message.get("role") for message in placed]
     opening = next((place for place, role in enumerate(roles) if role not in _OPENING), len(roles))
     asked = max((place for place, role in enumerate(roles) if role == "user"), default=len(roles))
@@ -45,13 +50,30 @@ def place_context(messages: Sequence[Mapping[str, Any]], context: Context) -> li
 def last_question(messages: Sequence[Mapping[str, Any]]) -> str | None:
     """Return the text of the last message of the user's; `None` if it has none.
 
+    Raises:
+        BadRowError: A message is no mapping.
+
     Examples:
         >>> last_question([{"role": "user", "content": [{"type": "text", "text": "A lamp?"}]}])
         'A lamp?'
     """
     empty: Mapping[str, Any] = {}
-    asked = next((message for message in reversed(messages) if message.get("role") == "user"), empty)
+    known = [_mapping(message, number) for number, message in enumerate(messages, start=1)]
+    asked = next((message for message in reversed(known) if message.get("role") == "user"), empty)
     return text_of(asked).strip() or None
+
+
+def _copied(message: object, number: int) -> dict[str, Any]:
+    try:
+        return deepcopy(dict(_mapping(message, number)))
+    except RecursionError as error:
+        raise BadRowError("messages", number, "message", "lies too deep") from error
+
+
+def _mapping(message: object, number: int) -> Mapping[str, Any]:
+    if not isinstance(message, Mapping):
+        raise BadRowError("messages", number, "message", f"must be a mapping, got {shown(message)}")
+    return cast("Mapping[str, Any]", message)  # its fields are checked where they are read
 
 
 def _system(text: str) -> dict[str, Any]:

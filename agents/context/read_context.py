@@ -58,7 +58,7 @@ async def read_context(
         present: Whether that is the present.
     """
     asked = bool(query and query.strip())
-    material = await read_material(reading.store, user_id, shelves, as_of=as_of, present=present, asked=asked)
+    material = await read_material(reading.store, user_id, shelves, as_of=as_of, present=present)
     material = told_of(material, reading.screen)
     words, counter = words_of(material.language), CountedOnce(reading.counter)
     stable, volatile = Part("", 0, ()), Part("", 0, ())

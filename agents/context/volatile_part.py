@@ -1,6 +1,7 @@
-"""The volatile part of a context: what was said since the portrait, what matters now, what happened lately."""
+"""The volatile part of a context: what must not be overlooked, what was said since, what matters now, the newest."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from ...models import Cue
@@ -8,7 +9,8 @@ from ...records import Interaction
 from ...tools.tokens import TokenCounter
 from ..corrections.correction import correction_of
 from ..listening.gate import states_anything, telling
-from ..stances import content_words, stances_of
+from ..stances import content_words, split_sentences, stances_of
+from ..urgency import Urgency, urgency_of
 from .frame import RECENT, Block, Words, framed, mark_of, tame
 from .material import Material
 from .room import Room
@@ -16,6 +18,13 @@ from .stable_part import Part
 
 _MOST_SINCE, _MOST_RELATED, _MOST_LATELY = 4, 24, 5
 _FIRST_RELATED, _FIRST_LATELY = 6, 2
+_FIRST_URGENT = 3
+_URGENT: Mapping[Urgency, int] = {"limit": 0, "wish": 1}
+"""Blocks of what comes before all else."""
+
+_SINCE, _RELATED, _LATELY = 2, 3, 4
+"""The other blocks."""
+
 _FITS_FROM = 0.15
 """Score from which something is told for a question."""
 
@@ -23,6 +32,7 @@ _BARE_FROM = 0.3
 """The same for a theme without a sentence."""
 
 _QUOTE = 200
+_ENDS = " .!…。！"  # noqa: RUF001  # what ends statements
 _FIRST_YEAR = 1971
 """Moments before it count an order, not time."""
 
@@ -31,7 +41,7 @@ class Line(NamedTuple):
     """One line that may be told."""
 
     block: int
-    """0 for what was said since the portrait, 1 for what is related to the question, 2 for the newest."""
+    """Which heading it stands under: see `_headings`."""
 
     text: str
     evidence: tuple[str, ...]
@@ -69,11 +79,17 @@ def volatile_part(
         max_tokens: Room for both parts.
     """
     about = "" if stable else mark_of(words, counter, max_tokens=max_tokens)
-    kept = _chosen(material, scored, words, counter, stable=stable, about=about, max_tokens=max_tokens)
-    text = _told(kept, words, about)
-    while kept and not _fits(stable, text, counter, max_tokens):
-        kept.pop()
-        text = _told(kept, words, about)
+    kept: list[Line] = []
+    text = ""
+    # Where not even one line fits, the line that says what this is goes.
+    for mark in dict.fromkeys((about, "")):
+        kept = _chosen(material, scored, words, counter, stable=stable, about=mark, max_tokens=max_tokens)
+        text = _told(kept, words, mark)
+        while kept and not _fits(stable, text, counter, max_tokens):
+            kept.pop()
+            text = _told(kept, words, mark)
+        if kept:
+            break
     evidence = dict.fromkeys(event for line in sorted(kept, key=_block) for event in line.evidence)
     return Part(text, counter.count(text) if text else 0, tuple(evidence))
 
@@ -96,8 +112,9 @@ def _chosen(
         return []
     kept: list[Line] = []
     for line in _candidates(material, scored, words, stable):
-        if not _said(line, stable, kept) and room.take_listed(line.text, headings[line.block]):
-            kept.append(line)
+        fresh = _without_told(line, stable, kept)
+        if fresh and not _said(fresh, stable, kept) and room.take_listed(fresh.text, headings[fresh.block]):
+            kept.append(fresh)
     return kept
 
 
@@ -109,18 +126,24 @@ def _fits(stable: str, volatile: str, counter: TokenCounter, room: int) -> bool:
 
 
 def _candidates(material: Material, scored: Scored | None, words: Words, stable: str) -> Iterator[Line]:
-    """Yield lines, the most important first: where something was asked, what answers it, not what came last."""
+    """Yield lines, the most important first: where something was asked, what answers it, not what came last.
+
+    Limits and wishes that no portrait tells come before all else; beside a portrait, behind what fits the question best.
+    """
     since = list(_since(material))
+    urgent = _urgent(material, scored)
     newest = (event for event in reversed(material.events) if _speaks(event, material, lately=True))
-    lately = [_lately(event, material, words) for event in newest][:_MOST_LATELY]
+    lately = [_lately(event, material, words) for event in islice(newest, _MOST_LATELY)]
     if scored is None:
-        yield from since
-        yield from lately
+        yield from (*urgent, *since, *lately)
         return
     told = content_words(stable, material.language)
     yield from (line for line in since if told & content_words(line.bare, material.language))
     related = _related(material, scored, words, since)[:_MOST_RELATED]
+    yield from related[: 1 if stable else 0]
+    yield from urgent[:_FIRST_URGENT]
     yield from related[:_FIRST_RELATED]
+    yield from urgent[_FIRST_URGENT:]
     yield from since
     yield from lately[:_FIRST_LATELY]
     yield from related[_FIRST_RELATED:]
@@ -139,7 +162,7 @@ def _since(material: Material) -> Iterator[Line]:
             continue
         for stance in stances_of(event, material.language):
             left -= 1
-            yield Line(0, f'"{tame(stance.quote)}"', (event.event_id,), tame(stance.quote))
+            yield Line(_SINCE, f'"{tame(stance.quote)}"', (event.event_id,), tame(stance.quote))
 
 
 def _related(material: Material, scored: Scored, words: Words, since: Sequence[Line]) -> list[Line]:
@@ -153,7 +176,7 @@ def _related(material: Material, scored: Scored, words: Words, since: Sequence[L
         >= (_BARE_FROM if cue.text == cue.facet else _FITS_FROM)
     ]
     found += [
-        (score, _lately(event, material, words)._replace(block=1))
+        (score, _lately(event, material, words)._replace(block=_RELATED))
         for event in material.events
         if (score := scored.events[event.event_id]) >= _FITS_FROM and _speaks(event, material, lately=False)
     ]
@@ -193,18 +216,41 @@ def _merged(cues: Iterable[Cue]) -> list[Cue]:
     return list(merged.values())
 
 
+def _urgent(material: Material, scored: Scored | None) -> list[Line]:
+    """Return limits, then wishes, that the user stated: what fits the question before the rest, then the newest first."""
+    cues = [cue for cue in reversed(_merged(material.cues.standing)) if _is_stated(cue, material)]
+    if scored is not None:
+        cues.sort(key=lambda cue: -scored.cues.get(cue.cue_id, 0.0))
+    lines: list[Line] = []
+    for urgency, block in _URGENT.items():
+        for cue in cues:
+            if urgency_of(cue.text, material.language) == urgency:
+                text = tame(cue.text)
+                shown = f'"{text}"' if _is_quoted(cue, material) else text
+                lines.append(Line(block, shown, cue.evidence, text))
+    return lines
+
+
+def _is_stated(cue: Cue, material: Material) -> bool:
+    """Whether an observation rests on what the user said alone, and not on what was chosen."""
+    rests_on = material.evidence_of(cue)
+    return bool(rests_on) and all(event.kind == "message" for event in rests_on)
+
+
+def _is_quoted(cue: Cue, material: Material) -> bool:
+    """Whether an observation is in the user's own words."""
+    words = _plain(cue.text.strip("… "))
+    return any(
+        event.kind == "message" and words in _plain(event.text or "") for event in material.evidence_of(cue)
+    )
+
+
 def _observed(cue: Cue, material: Material, words: Words) -> Line:
     side = {"like": words.like, "dislike": words.dislike}.get(cue.polarity, "")
     text = tame(cue.text)
-    quoted = any(
-        event.event_id in cue.evidence
-        and event.kind == "message"
-        and cue.text.strip("… ") in (event.text or "")
-        for event in material.events
-    )
-    if quoted and cue.text != cue.facet:
-        return Line(1, f'{words.did["message"]}: "{text}"', cue.evidence, text)
-    return Line(1, f"{side}: {text}" if side else text, cue.evidence, text)
+    if cue.text != cue.facet and _is_quoted(cue, material):
+        return Line(_RELATED, f'{words.did["message"]}: "{text}"', cue.evidence, text)
+    return Line(_RELATED, f"{side}: {text}" if side else text, cue.evidence, text)
 
 
 def _lately(event: Interaction, material: Material, words: Words) -> Line:
@@ -216,13 +262,32 @@ def _lately(event: Interaction, material: Material, words: Words) -> Line:
     day = f"{event.at:%Y-%m-%d} " if event.at.year >= _FIRST_YEAR else ""
     said = [part for part in (f"{title}{rating}".strip(), f'"{quote}"' if quote else "") if part]
     return Line(
-        2, f"{day}{words.did[event.kind]}: {'; '.join(said)}", (event.event_id,), quote if not title else ""
+        _LATELY,
+        f"{day}{words.did[event.kind]}: {'; '.join(said)}",
+        (event.event_id,),
+        quote if not title else "",
     )
 
 
 def _cut(text: str) -> str:
     """Cut a long text at a word."""
     return text if len(text) <= _QUOTE else f"{text[:_QUOTE].rsplit(' ', 1)[0]}…"
+
+
+def _without_told(line: Line, stable: str, kept: Sequence[Line]) -> Line | None:
+    """Return a line without the sentences that were told already; nothing if none is left."""
+    sentences = list(split_sentences(line.bare))
+    told = (_plain(stable), *(_plain(other.text) for other in kept))
+    fresh = [one for one in sentences if not any(_holds(text, _plain(one).strip(_ENDS)) for text in told)]
+    if len(fresh) == len(sentences):
+        return line
+    left = " ".join(fresh)
+    return line._replace(text=line.text.replace(line.bare, left, 1), bare=left) if left else None
+
+
+def _plain(text: str) -> str:
+    """Return a text with one kind of quotation mark, as portraits quote."""
+    return text.replace('"', "'")
 
 
 def _said(line: Line, stable: str, kept: Sequence[Line]) -> bool:
@@ -236,7 +301,7 @@ def _said(line: Line, stable: str, kept: Sequence[Line]) -> bool:
 def _holds(text: str, words: str) -> bool:
     """Whether a text holds these words, not as parts of others."""
     folded, wanted = text.casefold(), words.casefold()
-    place = folded.find(wanted)
+    place = folded.find(wanted) if wanted else -1
     while place >= 0:
         end = place + len(wanted)
         if not _goes_on(folded[max(0, place - 1) : place]) and not _goes_on(folded[end : end + 1]):
@@ -259,8 +324,8 @@ def _told(lines: Sequence[Line], words: Words, about: str) -> str:
     return framed(RECENT, blocks, about=about)
 
 
-def _headings(words: Words) -> tuple[str, str, str]:
-    return words.since, words.related, words.lately
+def _headings(words: Words) -> tuple[str, ...]:
+    return words.limits, words.wishes, words.since, words.related, words.lately
 
 
 def _block(line: Line) -> int:

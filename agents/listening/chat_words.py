@@ -1,13 +1,11 @@
 """How people speak to an assistant of themselves, in each language that has a table."""
 
 import re
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
-from ..stances import pattern_of, spell
+from ..phrase_tables import opening_of, pattern_of, read_tables
 
 
 class ChatWords(NamedTuple):
@@ -15,11 +13,11 @@ class ChatWords(NamedTuple):
 
     self: re.Pattern[str]
     errand: re.Pattern[str]
-    like: re.Pattern[str]
-    """At the start of a sentence."""
+    compose: re.Pattern[str]
+    """At the start of a sentence: asks to write something, or to work on a text."""
 
-    dislike: re.Pattern[str]
-    """At the start of a sentence."""
+    within: re.Pattern[str]
+    """Introduces what is to be written."""
 
     forget: re.Pattern[str]
     """At the start of a clause."""
@@ -27,8 +25,14 @@ class ChatWords(NamedTuple):
     forget_all: re.Pattern[str]
     """At the start of a clause."""
 
+    polite_request: re.Pattern[str]
+    """Words that make a request of what may also be a turn of speech."""
+
     polite: frozenset[str]
     """Words that mean nothing in a request."""
+
+    keep: frozenset[str]
+    """Words that turn a request into its contrary."""
 
     said: frozenset[str]
     """Words of a request that say no more than that something was said."""
@@ -37,20 +41,22 @@ class ChatWords(NamedTuple):
 @cache
 def chat_words() -> Mapping[str, ChatWords]:
     """Return the tables by ISO 639-1 code."""
-    text = (files("limner") / "prompts" / "listening.toml").read_text(encoding="utf-8")
-    return {code: _words(entry) for code, entry in tomllib.loads(text).items()}
+    return {code: _words(entry) for code, entry in read_tables("listening.toml").items()}
 
 
 def _words(entry: Mapping[str, Any]) -> ChatWords:
-    sets = {"~": entry["polite"]}
+    sets, spaced = {"~": entry["polite"]}, entry.get("spaced", True)
+    anywhere = {
+        name: pattern_of(entry[name], sets, spaced=spaced)
+        for name in ("self", "errand", "within", "polite_request")
+    }
+    first = {
+        name: opening_of(entry[name], sets, spaced=spaced) for name in ("compose", "forget", "forget_all")
+    }
     return ChatWords(
-        self=pattern_of(entry["self"], sets),
-        errand=pattern_of(entry["errand"], sets),
         polite=frozenset(entry["polite"].split("/")),
         said=frozenset(entry.get("said", "").split("/")),
-        **{name: _opening(entry[name], sets) for name in ("like", "dislike", "forget", "forget_all")},
+        keep=frozenset(entry.get("keep", "").split("/")) - {""},
+        **anywhere,
+        **first,
     )
-
-
-def _opening(phrases: Sequence[str], sets: Mapping[str, str]) -> re.Pattern[str]:
-    return re.compile(rf"(?:{'|'.join(spell(phrase, sets) for phrase in phrases)})(?![\w'-])")

@@ -19,9 +19,10 @@ from ..case import one_line
 from ..cue_drafts import CueList, cue_about
 from ..json_schema import object_schema
 from ..lexicon import text_phrases
-from ..stances import side_words, stances_of, tables
+from ..stance_tables import side_words, tables
+from ..stances import Stance, content_words, stances_of
 from ..state import Style
-from .gate import own_words, telling, wishes
+from .gate import telling
 
 PROMPT = load_prompt("hear_turns")
 
@@ -57,6 +58,9 @@ class Noted(NamedTuple):
     """Event ids of the turns that need not be read again."""
 
     usage: Usage
+    failed: list[str]
+    """Codes of the errors for which a model did not read a turn."""
+
     notes: list[str]
 
 
@@ -91,30 +95,40 @@ async def note_turns(listening: Listening, turns: Sequence[Interaction]) -> Note
             noted = _read(listening, batch, answer.value)
             cues += [cue.model_copy(update={"read_to": last}) for cue in noted]
     read = [turn for turn in turns if turn.event_id not in failed]
-    covered = {event_id for cue in cues for event_id in cue.evidence}
-    cues += [cue for turn in read if turn.event_id not in covered for cue in spoken_cues(listening, turn)]
+    for turn in read:
+        noted_here = [cue for cue in cues if turn.event_id in cue.evidence]
+        cues += _spoken_beside(listening, turn, noted_here)
     notes = sorted({answer.note for answer in answers if answer.note})
     unique = {cue.cue_id: cue for cue in reversed(cues)}
-    return Noted([*reversed(unique.values())], [turn.event_id for turn in read], usage_of(answers), notes)
+    codes = sorted({answer.code for answer in answers if answer.code})
+    return Noted(
+        [*reversed(unique.values())], [turn.event_id for turn in read], usage_of(answers), codes, notes
+    )
 
 
 def spoken_cues(listening: Listening, turn: Interaction) -> list[Cue]:
-    """Note the stances and lasting wishes of a turn, quoted; no model."""
-    subject, language, evidence = listening.subject, listening.language, (turn.event_id,)
-    turn = turn.model_copy(update={"text": own_words(turn.text or "")})
-    cues = [
-        cue_about(subject, stance.theme, stance.polarity, evidence, text=stance.quote)
+    """Note the stances of a turn, wishes about treatment among them, quoted; no model."""
+    return [_quoted(listening, stance) for stance in stances_of(turn, listening.language)]
+
+
+def _spoken_beside(listening: Listening, turn: Interaction, noted: Sequence[Cue]) -> list[Cue]:
+    """Note what a model did not: everything of a turn it said nothing of, and limits and wishes it passed over."""
+    if not noted:
+        return spoken_cues(listening, turn)
+    language = listening.language
+    told = [content_words(f"{cue.facet} {cue.text}", language) for cue in noted]
+    missed = [
+        stance
         for stance in stances_of(turn, language)
+        if stance.urgency != "none"
+        and not any(content_words(stance.quote, language) & words for words in told)
     ]
-    quoted = {cue.text for cue in cues}
-    for sentence, wanted in wishes(turn.text or "", language):
-        themes = text_phrases(sentence, language, most_words=2)
-        if sentence not in quoted and themes:
-            side: Polarity = "like" if wanted else "dislike"
-            cues.append(
-                cue_about(subject, themes[0], side, evidence, text=one_line(sentence)[:_NOTE_CHARACTERS])
-            )
-    return cues
+    return [_quoted(listening, stance) for stance in missed]
+
+
+def _quoted(listening: Listening, stance: Stance) -> Cue:
+    evidence = (stance.event.event_id,)
+    return cue_about(listening.subject, stance.theme, stance.polarity, evidence, text=stance.quote)
 
 
 def _passages(listening: Listening, turns: Sequence[Interaction]) -> list[_Passage]:
@@ -140,7 +154,8 @@ def _sentences(listening: Listening, turn: Interaction) -> list[_Passage]:
     if language in tables():
         sided = [
             (stance.quote, stance.polarity)
-            for stance in stances_of(turn.model_copy(update={"text": own_words(turn.text or "")}), language)
+            for stance in stances_of(turn, language)
+            if stance.urgency != "wish"
         ]
     else:
         sided = [(sentence, None) for sentence in telling(turn.text or "", language)]

@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from ...contexts import Heard
 from ...models import Cue
 from ...records import Interaction
-from ...tools.language import language_of_words
 from ...tools.store import Store
+from ..spoken_language import spoken_language
 from ..standing import weigh
 from .forget_requests import Meant, what_is_meant
-from .gate import own_words
 from .hear_turns import Listening, note_turns
 
 _END = datetime.max.replace(tzinfo=UTC)
@@ -74,24 +73,32 @@ async def hear(
         retracted=tuple(_taken_back(before, noted.cues, known, listening.language)),
         forgotten=tuple(forgotten),
         usage=noted.usage,
-        notes=(*_notes(meant), *noted.notes),
+        failed=tuple(noted.failed),
+        notes=(*_notes(user_id, meant), *noted.notes),
     )
 
 
 async def language_of(store: Store, user_id: str, turns: Sequence[Interaction]) -> str:
     """Return the language of turns; that of the user's portrait where they do not tell."""
     profile = await store.profile(user_id)
-    said = [own_words(turn.text or "") for turn in turns]
-    return language_of_words(said, profile.language if profile else None)
+    return spoken_language(turns, profile.language if profile else None)
 
 
-def _notes(meant: Meant) -> list[str]:
-    """Say what could not be done."""
+def _notes(user_id: str, meant: Meant) -> list[str]:
+    """Say what was not done, and how it is done."""
     notes: list[str] = []
     if meant.everything:
-        notes.append("the user asked to forget everything; `forget` does that, and cannot be undone")
+        notes.append(
+            f"the user asked to be forgotten and nothing was deleted: `limner.forget({user_id!r})` deletes all that is "
+            "known, and cannot be undone; ask the user first"
+        )
     if meant.vain:
         notes.append(f"requests to forget that mean nothing that was said: {meant.vain}")
+    if meant.unsure:
+        notes.append(
+            f"turns that may ask to forget what was said last, or only change the subject: {meant.unsure}; nothing was "
+            f"forgotten: ask the user, then `limner.forget({user_id!r}, event_id=…)` deletes one turn"
+        )
     return notes
 
 

@@ -3,6 +3,7 @@
 Reads `wanted`, `total`; writes `chosen`, `notes`. No model is asked.
 """
 
+from functools import lru_cache
 from typing import TypedDict
 
 import numpy as np
@@ -14,6 +15,7 @@ from ...tools.embedder import FloatArray
 from .recommend_state import RecommendDeps, RecommendState
 
 _PAGE = 200
+_SPARE = 20
 
 
 class Update(TypedDict):
@@ -45,24 +47,29 @@ async def _allowed(state: RecommendState, context: RecommendDeps, count: int) ->
     had = set(await store.had_items(wanted.user_id, as_of=wanted.as_of)) if wanted.filters.had else set[str]()
     order = order_of(state["total"])
     found: list[int] = []
-    for first in range(0, len(order), _PAGE):
+    first, size = 0, min(_PAGE, count + _SPARE)  # few filters leave out much
+    while first < len(order) and len(found) < count:
         page = [
-            number for number in order[first : first + _PAGE].tolist() if index.item_ids[number] not in had
+            number for number in order[first : first + size].tolist() if index.item_ids[number] not in had
         ]
+        first, size = first + size, _PAGE
         items = await store.items([index.item_ids[number] for number in page])
         found += [
             number
             for number in page
             if (item := items.get(index.item_ids[number])) is not None and wanted.filters.allow(item)
         ]
-        if len(found) >= count:
-            break
     return found[:count]
 
 
 def order_of(scores: FloatArray) -> NDArray[np.intp]:
     """Return places in order of falling scores; equal ones by a fixed shuffle, so that no id is favoured."""
-    return np.lexsort((np.random.default_rng(0).permutation(len(scores)), -scores))
+    return np.lexsort((_shuffle(len(scores)), -scores))
+
+
+@lru_cache(maxsize=4)
+def _shuffle(size: int) -> NDArray[np.int64]:
+    return np.random.default_rng(0).permutation(size)
 
 
 def spread(

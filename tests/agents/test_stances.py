@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from limner.agents.drawing import Drawing
-from limner.agents.stances import MOST_CHARACTERS, stances_of, tables
+from limner.agents.stance_tables import tables
+from limner.agents.stances import MOST_CHARACTERS, stances_of
 from limner.models import Cue
 from limner.records import Interaction
 from limner.tools.budget import Budget
@@ -89,11 +90,58 @@ def test_only_messages_speak() -> None:
         ("it", "Preferisco il treno.", "Non mi piace il pesce."),
         ("pt", "Gosto muito de jazz.", "Sou alérgica a nozes."),
         ("nl", "Ik hou van jazz.", "Ik eet geen vlees."),
+        ("ja", "私は猫が好きです。", "肉は食べません。"),
+        ("ja", "ジャズが大好きだ。", "コーヒーは好きではありません。"),
+        ("ja", "和食が好きです。", "そばアレルギーがあります。"),
+        ("zh", "我很喜欢爵士乐。", "我不吃肉。"),
+        ("zh", "我最愛喝茶。", "我对花生过敏。"),
+        ("ko", "저는 고양이를 좋아해요.", "고기를 못 먹어요."),
+        ("ko", "재즈를 정말 좋아합니다.", "저는 커피를 좋아하지 않아요."),
     ],
 )
 def test_other_languages_take_sides_in_their_own_words(language: str, like: str, dislike: str) -> None:
     assert told(f"{like} {dislike}", language) == [("like", like), ("dislike", dislike)]
+    assert told(f"{like}{dislike}", language) == [("like", like), ("dislike", dislike)] or language not in (
+        "ja",
+        "zh",
+    )
     assert told(f"{like} {dislike}", "pl") == []  # no table
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "theme"),
+    [
+        ("ja", "私は猫が好きです。", "猫"),
+        ("ja", "肉は食べません。", "肉"),
+        ("ja", "私は甲殻類アレルギーです。", "甲殻類"),
+        ("zh", "我很喜欢爵士乐。", "爵士乐"),
+        ("zh", "我对花生过敏。", "花生"),
+        ("ko", "저는 고양이를 좋아해요.", "고양이"),
+        ("ko", "고기를 못 먹어요.", "고기"),
+    ],
+)
+def test_where_words_have_no_blanks_a_theme_is_what_the_clause_is_about(
+    language: str, text: str, theme: str
+) -> None:
+    assert [stance.theme for stance in stances_of(said(text)[0], language)] == [theme]
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("ja", "猫が好きですか。"),
+        ("ja", "母は猫が好きです。"),
+        ("ja", "今日はいい天気です。"),
+        ("zh", "你喜欢猫吗？"),  # noqa: RUF001  # as it is typed
+        ("zh", "我爱人在家。"),
+        ("zh", "今天天气很好。"),
+        ("ko", "고양이를 좋아해요?"),
+        ("ko", "엄마는 고양이를 좋아해요."),
+        ("ko", "오늘은 날씨가 맑아요."),
+    ],
+)
+def test_questions_and_what_others_like_are_no_stance_there_either(language: str, text: str) -> None:
+    assert told(text, language) == []
 
 
 def test_a_long_sentence_is_cut_at_words_around_its_side() -> None:
@@ -168,7 +216,7 @@ async def test_without_a_message_nothing_changes(open_drawing: Open, later: date
 def test_every_language_of_the_openers_has_a_whole_table(root: Path) -> None:
     openers = tomllib.loads((root / "prompts" / "openers.toml").read_text(encoding="utf-8"))
 
-    assert set(tables()) == set(openers)
+    assert set(tables()) >= set(openers)
     for code, table in tables().items():
         assert table.said, code
         for pattern in (table.dislike, table.like, table.leaning):

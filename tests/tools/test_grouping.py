@@ -1,16 +1,25 @@
 """Groups as arrays: who belongs where, how groups are found, and how individuals and groups guide each other."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from limner.tools.embedder import FloatArray
-from limner.tools.grouping.group_fitting import GroupPlan, advance, fit_groups, groups_along_graph, seeds_of
+from limner.tools.grouping.group_fitting import (
+    GroupPlan,
+    advance,
+    dissolve,
+    fit_groups,
+    groups_along_graph,
+    seeds_of,
+)
 from limner.tools.grouping.group_gain import HeldBack, fit_with_gain
 from limner.tools.grouping.grouping import (
     Groups,
     assign,
+    drawn_in,
     group_items,
     group_vectors,
     item_scores,
@@ -283,3 +292,26 @@ def test_rounds_are_chosen_on_the_past_without_what_was_held_back() -> None:
     assert fitted.groups.rounds == 0
     assert told[0].startswith("round 0: 3 groups, NDCG 1.0000")
     assert fit_with_gain(vectors, GroupPlan(size=20), held=None).log[0].gain is None
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2])
+def test_dissolving_places_only_who_moves_and_finds_what_placing_everybody_finds(rounds: int) -> None:
+    rng = np.random.default_rng(5)
+    own = unit(rng.standard_normal((400, 6)).astype(np.float32))
+    own[7] = 0  # just what all share: belongs nowhere
+    vectors = unit(rng.standard_normal((60, 6)).astype(np.float32))
+    groups = Groups(vectors=vectors, centre=np.zeros(6, dtype=np.float32), rounds=rounds, most=4)
+
+    left = vectors
+    while True:  # everybody is placed anew each time
+        held = replace(groups, vectors=left)
+        drawn = drawn_in(held, own)
+        drawn = drawn[np.any(drawn != 0, axis=1)]
+        counts = np.bincount(np.argmax(drawn @ left.T, axis=1), minlength=len(left))
+        small = np.flatnonzero(counts < 8)
+        if not len(small):
+            break
+        left = np.delete(left, small[np.argsort(counts[small], kind="stable")][: -(-len(small) // 2)], axis=0)
+
+    assert 1 < len(left) < 60
+    assert dissolve(own, groups, 8).tolist() == left.tolist()

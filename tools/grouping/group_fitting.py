@@ -21,7 +21,7 @@ import numpy as np
 from ..embedder import FloatArray
 from ..matrices import Matrix, sparse
 from ..spans import IntArray
-from .grouping import EXACT_GROUPS, Groups, assign, batches, centred, drawn_in, rebase, soften
+from .grouping import EXACT_GROUPS, Groups, assign, batches, centred, draw, drawn_in, rebase, soften
 from .interest_graph import interest_graph, unit
 from .neighbours import nearest, neighbour_graph
 
@@ -31,6 +31,9 @@ _STILL = 0.002
 
 _ALIKE = 1e-6
 """Difference of two coordinates that is only rounding."""
+
+_NOWHERE = -1
+"""In place of a group's number: none."""
 
 Gain = Callable[[Groups], float]
 """What groups are worth on users held back: higher is better."""
@@ -138,7 +141,7 @@ def fit_groups(
     )
     own = centred(blank, own)
     first = replace(blank, vectors=_first_vectors(own, plan, start, settled=settled))
-    groups = replace(first, vectors=_dissolved(own, first, plan.minimum))
+    groups = replace(first, vectors=dissolve(own, first, plan.minimum))
     groups, log = _alternate(own, groups, plan, gain, began)
     return Fitted(groups, assign(groups, user_vectors), log)
 
@@ -204,7 +207,7 @@ def advance(groups: Groups, own: FloatArray, plan: GroupPlan) -> Groups:
         drawn = drawn_in(fixed, own[part])
         totals += soften(fixed, drawn).T @ drawn
     found = replace(fixed, vectors=unit(totals[np.any(totals != 0, axis=1)]))
-    return replace(found, vectors=_dissolved(own, found, plan.minimum))
+    return replace(found, vectors=dissolve(own, found, plan.minimum))
 
 
 def _first_vectors(own: FloatArray, plan: GroupPlan, start: Groups | None, *, settled: bool) -> FloatArray:
@@ -264,21 +267,54 @@ def _k_means(vectors: FloatArray, centres: FloatArray, seed: int) -> FloatArray:
     return centres
 
 
-def _dissolved(own: FloatArray, groups: Groups, minimum: int) -> FloatArray:
-    """Drop groups with too few members, the smallest first; their members go to whoever is nearest then."""
-    vectors = groups.vectors
-    while len(vectors) > 1:
-        held = replace(groups, vectors=vectors)
-        counts = np.zeros(len(vectors), dtype=np.int64)
-        for part in batches(len(own)):
-            drawn = drawn_in(held, own[part])
-            drawn = drawn[np.any(drawn != 0, axis=1)]  # who is just what all share belongs nowhere
-            labels = held.searcher.find(drawn, 1).ids[:, 0]
-            counts += np.bincount(labels, minlength=len(vectors))
+def dissolve(own: FloatArray, groups: Groups, minimum: int) -> FloatArray:
+    """Drop groups with too few members, the smallest first; their members go to whoever is nearest then.
+
+    Only users whom a dropped group had a part in placing are placed again, so that work grows with those who move.
+
+    Args:
+        own: The individuals' own vectors, centred and of unit norm, shape `(U, D)`.
+        groups: Where they are placed.
+        minimum: Fewest members of a group that stays.
+
+    Returns:
+        Vectors of the groups that stay, in their order; at least one.
+    """
+    kept = np.arange(len(groups), dtype=np.int32)
+    placed = np.empty((len(own), 1 + groups.rounds * groups.most), dtype=np.int32)
+    stale = np.arange(len(own), dtype=np.int64)
+    while len(kept) > 1:
+        held = replace(groups, vectors=groups.vectors[kept])
+        for part in batches(len(stale)):
+            rows = stale[part]
+            placed[rows] = np.append(kept, np.int32(_NOWHERE))[_placed(held, own[rows], placed.shape[1])]
+        labels = placed[:, 0]
+        counts = np.bincount(labels[labels != _NOWHERE], minlength=len(groups))[kept]
         small = np.flatnonzero(counts < minimum)
         if not len(small):
             break
         smallest = small[np.argsort(counts[small], kind="stable")]
-        dropped = smallest[: min(-(-len(small) // 2), len(vectors) - 1)]
-        vectors = np.delete(vectors, dropped, axis=0)
-    return vectors
+        dropped = smallest[: min(-(-len(small) // 2), len(kept) - 1)]
+        stale = np.flatnonzero(np.isin(placed, kept[dropped]).any(axis=1))
+        kept = np.delete(kept, dropped)
+    return groups.vectors[kept]
+
+
+def _placed(held: Groups, own: FloatArray, width: int) -> IntArray:
+    """Return the group nearest to each user, then all that had a part in drawing it there, shape `(Q, width)`.
+
+    `_NOWHERE` stands for none, as for a user who is just what all share.
+    """
+    parts = np.full((len(own), width), _NOWHERE, dtype=np.int64)
+    drawn, column = own, 1
+    for _ in range(held.rounds):
+        weights = soften(held, drawn)
+        drawn = draw(held, own, weights)
+        some = np.flatnonzero(np.diff(weights.indptr))
+        near = weights.indices.reshape(len(some), -1)
+        parts[some, column : column + near.shape[1]] = near
+        column += near.shape[1]
+    told = np.flatnonzero(np.any(drawn != 0, axis=1))
+    if len(told):
+        parts[told, 0] = held.searcher.find(drawn[told], 1).ids[:, 0]
+    return parts

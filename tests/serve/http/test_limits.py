@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from limner.tools.schemas import is_array, is_object
+
 JSON = {"Content-Type": "application/json"}
 
 
@@ -88,10 +90,10 @@ async def test_no_request_can_name_an_address_or_a_file_of_the_server(server: An
     seen = set[str]()
     while waiting:
         node: Any = waiting.pop()
-        if isinstance(node, list):
+        if is_array(node):
             waiting += node
-        elif isinstance(node, dict):
-            reference = node.get("$ref", "").rpartition("/")[2]
+        elif is_object(node):
+            reference = str(node.get("$ref", "")).rpartition("/")[2]
             if reference and reference not in seen:
                 seen.add(reference)
                 waiting.append(document["components"]["schemas"][reference])
