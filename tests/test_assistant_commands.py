@@ -47,6 +47,31 @@ def test_what_was_heard_is_told(tmp_path: Path, chat: Path) -> None:
     assert "no portrait yet" in told.stderr
 
 
+@pytest.mark.parametrize("room", ["5", "0", "39"])
+def test_too_little_room_is_the_same_typed_error_as_in_a_program(tmp_path: Path, room: str) -> None:
+    told = limner(tmp_path, "context", "ada", "--max-tokens", room, "--json")
+
+    assert told.exit_code == 1
+    error = json.loads(told.stdout)["error"]
+    assert (error["code"], "at least 40" in error["message"]) == ("input", True)
+
+
+def test_a_model_that_cannot_be_reached_is_an_error_and_the_turns_stay(tmp_path: Path) -> None:
+    chat = tmp_path / "two.json"
+    chat.write_text(json.dumps([{"role": "user", "content": "My sister plays the cello in Leeds."}]))
+    env = {"LIMNER_STORE": str(tmp_path / "store"), "LIMNER_EMBEDDER": "hashing", "COLUMNS": "200"}
+    env |= {"LIMNER_CHAT__API_BASE": "http://127.0.0.1:9/v1", "LIMNER_CHAT__ATTEMPTS": "1"}
+    words = ["listen", "ada", str(chat), "--model", "openai/some"]
+
+    failed = CliRunner().invoke(app, words, env=env | {"OPENAI_API_KEY": "sk-wrong"})
+    again = limner(tmp_path, "listen", "ada", str(chat), "--json")
+
+    assert failed.exit_code == 1
+    assert "model_unavailable: the turns are recorded" in failed.stderr
+    assert "1 turns recorded" in failed.stdout
+    assert json.loads(again.stdout)["repeated"] == 1
+
+
 def test_a_context_is_one_json_document(tmp_path: Path) -> None:
     told = json.loads(limner(tmp_path, "context", "nobody", "--json").stdout)
 

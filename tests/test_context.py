@@ -11,6 +11,7 @@ import pytest
 from limner import Context, InputError, Limner
 from limner.agents.extract_cues import shelf_name
 from limner.models import Claim, Cue, Facet, Profile
+from limner.records import FEWEST_TOKENS
 from limner.settings import load_settings
 from limner.tools.clock import ManualClock
 from limner.tools.scripted import ScriptedChat
@@ -104,6 +105,24 @@ async def test_the_portrait_its_likes_and_dislikes_are_told_with_their_evidence(
     assert (told.known, told.language, told.version) == (True, "en", 1)
     assert set(told.evidence) == {"ada-0", "ada-1", "ada-2"}
     assert chat.requests == []
+
+
+@pytest.mark.parametrize("room", [39, 5, 0, -1, True, "400"])
+async def test_less_room_than_a_context_needs_is_an_error_before_anything_is_read(
+    limner: Limner, room: Any
+) -> None:
+    with pytest.raises(InputError, match=f"`max_tokens` must be a whole number of at least {FEWEST_TOKENS}"):
+        await limner.context("ada", max_tokens=room)
+    with pytest.raises(InputError, match="`max_tokens`"):
+        await limner.personalise([{"role": "user", "content": "Hi"}], "ada", max_tokens=room)
+
+
+@pytest.mark.parametrize("model", ["limner/smollm2-135m", "gpt-4o-mini"])
+async def test_the_smallest_room_says_something_of_everybody(limner: Limner, model: str) -> None:
+    for user in ("ada", "bo", "nobody"):
+        told = await limner.context(user, "What now?", max_tokens=FEWEST_TOKENS, model=model)
+
+        assert 0 < told.tokens <= FEWEST_TOKENS, (user, told)
 
 
 async def test_an_unknown_user_is_told_as_such(limner: Limner) -> None:
@@ -280,7 +299,7 @@ async def test_the_words_around_are_in_the_users_language(
     [
         ({"user_id": ""}, "`user_id` must be text of 1 to 512 characters, got ''"),
         ({"user_id": "u" * 513}, "`user_id` must be text"),
-        ({"user_id": "ada", "max_tokens": 0}, "`max_tokens` must be a whole number of at least 1, got 0"),
+        ({"user_id": "ada", "max_tokens": 0}, "`max_tokens` must be a whole number of at least 40, got 0"),
         ({"user_id": "ada", "max_tokens": True}, "`max_tokens` must be a whole number"),
         ({"user_id": "ada", "query": 7}, "`query` must be text, got 7"),
     ],
@@ -297,7 +316,7 @@ async def test_messages_get_the_parts_where_caches_survive(limner: Limner) -> No
     for number in range(4):
         turns.append({"role": "user", "content": [{"type": "text", "text": f"Question {number}"}]})
         given = [dict(turn) for turn in turns]
-        sent.append(await limner.personalise(turns, user="ada"))
+        sent.append(await limner.personalise(turns, user_id="ada"))
         assert turns == given
         turns.append({"role": "assistant", "content": "Yes."})
 

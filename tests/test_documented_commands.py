@@ -11,13 +11,13 @@ from typer.main import get_command
 from limner.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md"))))
+PAGES = ("README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))))
 
 
 def commands(text: str) -> Iterator[str]:
     """Yield what is typed behind `limner`, in blocks and in sentences."""
-    for kind, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
-        joined = block.replace("\\\n", " ") if not kind else ""
+    for kind, block in re.findall(r"^```(\S*?(?: sh)?)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+        joined = block.replace("\\\n", " ") if kind in ("", "{code-block} sh") else ""
         yield from re.findall(r"^(?:[A-Z_]+=\S+ )*limner ([^#\n]+)", joined, flags=re.MULTILINE)
     yield from (" ".join(words.split()) for words in re.findall(r"`limner ([a-z][^`]*)`", text))
 

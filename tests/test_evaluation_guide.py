@@ -40,7 +40,7 @@ def test_every_option_of_a_suite_named_exists(guide: str) -> None:
 
 
 def test_the_suites_named_are_the_suites(guide: str) -> None:
-    from limner.evals.runner import SUITES
+    from limner.evals.suite_list import SUITES
 
     [table] = re.findall(r"## Suites\n(.*?)\n\n", guide + "\n", flags=re.DOTALL) or [guide]
     named = re.findall(r"^\| `([a-z]+)` \|", guide, flags=re.MULTILINE)

@@ -284,8 +284,186 @@ async def test_to_forget_everything_is_left_to_the_verb_for_it(opened: Open) -> 
         )
         stored = await texts_of(limner)
 
-    assert "forget everything" in " ".join(heard.notes)
+    assert any("nothing was deleted" in note and "limner.forget('ada')" in note for note in heard.notes)
     assert stored == ["I love fish."]
+
+
+@pytest.mark.parametrize("request_", ["Forget me.", "Lösche bitte alle meine Daten.", "Oublie-moi."])
+async def test_who_wants_to_be_forgotten_is_not_forgotten_without_a_word(opened: Open, request_: str) -> None:
+    async with opened() as limner:
+        await limner.listen("ada", user("I love fish."), conversation_id="a")
+        heard = await limner.listen("ada", user(request_), conversation_id="b")
+        stored = await texts_of(limner)
+
+    assert heard.forgotten == () and "I love fish." in stored
+    assert any("limner.forget('ada')" in note for note in heard.notes)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        "Forget that, how do I get to Oslo by train?",
+        "Vergiss das, wie komme ich mit dem Zug nach Oslo?",
+        "Oublie ça, comment aller à Oslo en train ?",
+    ],
+)
+async def test_a_change_of_subject_forgets_nothing_and_is_told(opened: Open, request_: str) -> None:
+    async with opened() as limner:
+        await limner.listen("ada", user("I love fish."), conversation_id="a")
+        heard = await limner.listen("ada", user(request_), conversation_id="b")
+        stored = await texts_of(limner)
+
+    assert sorted(filter(None, stored)) == sorted(["I love fish.", request_])
+    assert heard.forgotten == ()
+    assert any("change the subject" in note and "event_id=" in note for note in heard.notes)
+
+
+async def test_what_a_turn_takes_back_of_itself_costs_no_earlier_turn(opened: Open) -> None:
+    async with opened() as limner:
+        await limner.listen("ada", user("I love fish."), conversation_id="a")
+        heard = await limner.listen("ada", user("I hate jazz. No, forget that."), conversation_id="b")
+        stored = await texts_of(limner)
+
+    assert (stored, heard.cues, heard.forgotten) == (["I love fish."], (), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "facet", "polarity"),
+    [
+        ("Keep answers short.", "short", "like"),
+        ("please answer in German", "german", "like"),
+        ("Could you please call me Sam?", "sam", "like"),
+        ("Bitte duze mich.", "duze", "like"),
+        ("No emojis please!", "emojis", "dislike"),
+        ("私は猫が好きです。", "猫", "like"),
+        ("肉は食べません。", "肉", "dislike"),
+        ("我不吃肉。", "肉", "dislike"),
+        ("고기를 못 먹어요.", "고기", "dislike"),
+    ],
+)
+async def test_a_wish_or_a_side_in_any_covered_language_is_a_cue_of_its_own(
+    opened: Open, text: str, facet: str, polarity: str
+) -> None:
+    async with opened() as limner:
+        heard = await limner.listen("ada", user(f"Ok. {text}"))
+
+    assert [(cue.text, cue.facet, cue.polarity) for cue in heard.cues] == [(text, facet, polarity)]
+
+
+async def test_what_a_model_passes_over_of_limits_and_wishes_is_quoted_beside_its_notes(opened: Open) -> None:
+    chat = ScriptedChat([{"cues": [note("t1", "jazz", "like", "loves jazz")]}])
+    async with opened(chat) as limner:
+        heard = await limner.listen(
+            "ada", user("I love jazz. I'm allergic to nuts. Please answer in German.")
+        )
+
+    assert told(heard) == [
+        ("like", "loves jazz"),
+        ("dislike", "I'm allergic to nuts."),
+        ("like", "Please answer in German."),
+    ]
+
+
+async def test_the_last_of_two_wishes_of_a_kind_holds(opened: Open) -> None:
+    async with opened() as limner:
+        first = await limner.listen("ada", user("Call me Sam."), at=NOW - timedelta(hours=2))
+        second = await limner.listen("ada", user("Call me Alex."), at=NOW - timedelta(hours=1))
+        shown = (await limner.context("ada", "Who am I?")).text
+
+    assert [cue.cue_id for cue in second.retracted] == [cue.cue_id for cue in first.cues]
+    assert "Alex" in shown and "Sam" not in shown
+
+
+LIKES = ("I love jazz.", "I really enjoy old maps.", "I prefer window seats.", "I love quiet gardens.")
+LIMITS = ("I never eat meat.", "I'm allergic to nuts.")
+WISHES = ("Keep answers short.", "Please answer in German.")
+
+
+async def test_limits_and_wishes_are_in_the_stable_part_before_likes_whatever_came_later(
+    opened: Open,
+) -> None:
+    async with opened() as limner:
+        talk = user(*LIMITS, *WISHES, *LIKES, *LIKES)
+        await limner.listen("ada", talk, at=NOW - timedelta(hours=1))
+        before = await limner.context("ada", "What shall I cook?", max_tokens=300)
+        drawn = await limner.profile("ada")
+        wide = await limner.context("ada", "What shall I cook?", max_tokens=300)
+        narrow = await limner.context("ada", "Which jazz tonight?", max_tokens=100, model="gpt-4o-mini")
+
+    # Without a portrait the volatile part begins with them; a portrait tells them first, beside its four sentences.
+    first = before.volatile.split("\n")[2:8]
+    assert (first[0], first[3]) == ("Limits:", "Wishes:")
+    assert {*first[1:3]} == {f'- "{said}"' for said in LIMITS}
+    assert len(drawn.facets) == len(LIMITS) + len(WISHES) + 4
+    assert [line for line in wide.stable.split("\n") if line.endswith(":")] == [
+        "Limits:",
+        "Wishes:",
+        "Likes:",
+    ]
+    assert not {*drawn.likes, *drawn.dislikes} & {
+        facet.text for facet in drawn.facets if facet.polarity == "neutral"
+    }
+    for said in (*LIMITS, *WISHES):
+        assert said in wide.stable and said not in wide.volatile
+    assert narrow.tokens <= 100
+    for said in LIMITS:
+        assert said in narrow.text
+
+
+async def test_a_portrait_that_a_model_wrote_tells_limits_and_wishes_too(opened: Open) -> None:
+    def answer(request: ChatRequest) -> Scripted:
+        if request.purpose in ("extract_cues", "hear_turns"):
+            return {"cues": []}
+        return {"likes": [{"evidence": ["e1"], "theme": "horror", "sentence": "Enjoys horror tales."}]}
+
+    async with opened(ScriptedChat(answer), drafting={"drafts": 1, "rounds": 0}) as limner:
+        await limner.add_items(
+            [{"item_id": f"h{n}", "title": f"Horror tales {n}", "categories": ["horror"]} for n in range(9)]
+        )
+        await limner.record(
+            "ada",
+            [{"item_id": f"h{n}", "kind": "purchase", "at": NOW - timedelta(days=20 - n)} for n in range(6)],
+        )
+        await limner.listen("ada", user("I never eat meat.", "Bitte duze mich."), at=NOW - timedelta(hours=1))
+        drawn = await limner.profile("ada")
+
+    assert drawn.facets[0].text == 'Said: "I never eat meat."'
+    assert all(claim.evidence for claim in drawn.claims)
+
+
+async def test_what_somebody_chose_states_no_limit(opened: Open) -> None:
+    async with opened() as limner:
+        books = [f"Vegan cooking for beginners {n}" for n in range(6)]
+        await limner.add_items(
+            [{"item_id": title, "title": title, "categories": ["vegan"]} for title in books]
+        )
+        await limner.record(
+            "ada",
+            [
+                {"item_id": title, "kind": "purchase", "at": NOW - timedelta(days=20 - n)}
+                for n, title in enumerate(books)
+            ],
+        )
+        before = await limner.context("ada", "Which vegan book?")
+        drawn = await limner.profile("ada")
+        after = await limner.context("ada", "Which vegan book?")
+
+    assert "vegan" in drawn.text.casefold()
+    assert "Limits:" not in before.text + after.text
+
+
+async def test_no_sentence_is_told_in_both_parts(opened: Open) -> None:
+    async with opened() as limner:
+        turn = 'I love Thai food. I never eat "peanuts". My sister lives in Leeds.'
+        await limner.listen("ada", user(turn), at=NOW - timedelta(hours=1))
+        await limner.profile("ada")
+        asked = await limner.context("ada", "What Thai food shall I cook for my sister in Leeds?")
+        unasked = await limner.context("ada")
+
+    for told_ in (asked, unasked):
+        assert "I love Thai food." in told_.stable and "peanuts" in told_.stable
+        assert "Thai food" not in told_.volatile and "peanuts" not in told_.volatile
+        assert "My sister lives in Leeds." in told_.volatile
 
 
 async def test_bad_messages_are_typed_errors_and_nothing_is_kept(opened: Open) -> None:
@@ -355,6 +533,6 @@ async def test_a_small_model_does_not_retell_a_chat_but_quotes_it(opened: Open) 
         )
         drawn = await limner.profile("ada")
 
-    assert drawn.text == 'Said: "I prefer trains." Said: "I\'m allergic to nuts."'
+    assert drawn.text == 'Said: "I\'m allergic to nuts." Said: "I prefer trains."'
     assert drawn.source == "extractive"
     assert "quoted" in drawn.notes[0]

@@ -44,7 +44,7 @@ def test_forget_asks_first_and_a_no_keeps_everything(store: Path) -> None:
     code, told = command("forget", "ada", typed="n\n")
 
     assert code == 1
-    assert "Forget user ada?" in told
+    assert "Forget user 'ada'? This cannot be undone." in told
     assert document("forget", "ada", "--dry-run")["removed"]["interactions"] == 2
 
 
@@ -64,6 +64,29 @@ def test_forget_prints_a_receipt(store: Path, named: tuple[str, ...], gone: int)
 
     assert (receipt["removed"]["interactions"], receipt["finished"]) == (gone, True)
     assert document("forget", *named, "--yes")["removed"] == {}
+
+
+def test_what_is_not_held_is_named_as_it_was_asked_for_and_nobody_seems_forgotten(store: Path) -> None:
+    code, told = command("forget", "ada", "--item", "mapps", typed="n\n")
+
+    words = " ".join(told.split())
+    assert code == 1
+    assert "Nothing is held of what user 'ada' did with item 'mapps'; are the ids spelt right?" in words
+    assert "Mark what user 'ada' did with item 'mapps' as forgotten all the same" in words
+    assert "Forget user" not in words
+    assert "would stay: tombstones" in words
+    assert "groups" not in words
+    assert document("forget", "ada", "--dry-run")["removed"]["interactions"] == 2
+
+
+def test_what_user_and_item_are_asked_for_is_said_before_and_after(store: Path) -> None:
+    code, told = command("forget", "ada", "--item", "maps", typed="y\n")
+
+    words = " ".join(told.split())
+    assert code == 0
+    assert "Forget what user 'ada' did with item 'maps'? This cannot be undone." in words
+    assert words.count("would stay: copies elsewhere") == words.count(" stays: copies elsewhere") == 1
+    assert document("forget", "ada", "--dry-run")["removed"]["interactions"] == 1
 
 
 def test_what_is_left_for_later_is_resumed(store: Path) -> None:

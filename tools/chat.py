@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..records import Message, Usage
+from ..records import Message, Usage, whole
 from .budget import Budget
 
 JsonSchema = Mapping[str, Any]
@@ -44,7 +44,7 @@ class ChatResult:
     """What a model answered."""
 
     text: str
-    """The answer."""
+    """The answer; where a server cut through a character, a question mark stands for its half."""
 
     finish_reason: str
     """`stop`, `length`, `content_filter`, or whatever else the backend says."""
@@ -67,6 +67,10 @@ class ChatResult:
 
     first_token: Mapping[str, float] = field(default_factory=dict[str, float])
     """Alternatives for the first token with their log-probabilities, if asked for."""
+
+    def __post_init__(self) -> None:
+        """Mend the text: servers write halves of characters as JSON lets them, and no store takes these."""
+        object.__setattr__(self, "text", whole(self.text))
 
     @property
     def cached(self) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from ..errors import BadRowError, UnknownFormatError
-from ..records import Interaction, content_hash
+from ..records import Interaction, content_hash, whole
 from .cells import BadField, identifier, moment, shown
 from .readers import BadLine, Fields, Table
 from .schemas import is_array, is_object
@@ -101,10 +101,10 @@ def text_of(message: Mapping[str, Any]) -> str:
     """
     content = message.get("content")
     if isinstance(content, str):
-        return content
+        return whole(content)
     parts = content if is_array(content) else []
     texts = [part.get("text") if is_object(part) else part for part in parts]
-    return "\n".join(text for text in texts if isinstance(text, str))
+    return whole("\n".join(text for text in texts if isinstance(text, str)))
 
 
 def own_words_of(message: Mapping[str, Any]) -> str:

@@ -157,7 +157,8 @@ class CachedEmbedder:
 
     def _remember(self, found: Mapping[str, FloatArray]) -> None:
         for key, vector in found.items():
-            self._recent[key] = vector
+            # A row of many would keep all of them in memory for as long as one of them is in use.
+            self._recent[key] = vector if vector.base is None else vector.copy()
             self._recent.move_to_end(key)
             self._dimension = len(vector)
         while len(self._recent) > self._in_memory:

@@ -8,146 +8,29 @@ the two kinds of time do not sort together.
 A review is `Title. Text`. An interaction's `title` is the title of the review, never of the item.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 from pydantic import ValidationError
 
 from ..errors import SettingsError, UnknownFormatError
 from ..records import Interaction, Item, Kind, checked_interaction
 from .cells import BadField, gather, identifier, moment, number, pick, review, shown, split, words
-from .conversations import IDS, TIMES, USERS, Turns, conversation_of, turns_of
+from .conversations import Turns, conversation_of, turns_of
+from .event_streams import event_ids, kind_named, names_of, spread
+from .exports import Export, Read, Seen
+from .layouts import FIELDS, FORMS, LAYOUTS, MERGED, Columns, Form, Layout, Made
 from .readers import WHOLE_ROW, Fields
 
-Form = Literal["interactions", "sequences", "items", "movielens", "amazon2023", "messages", "chatgpt"]
-Made = Literal["interactions", "sequences", "items", "turns"]
-Columns = Mapping[str, tuple[str, ...]]
-Convert = Callable[[Fields], list[Interaction] | list[Item]]
+Convert = Callable[[Fields], Sequence[Interaction | Item]]
 
-FORMS: tuple[Form, ...] = get_args(Form)
 KINDS: frozenset[str] = frozenset(get_args(Kind))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MERGED = frozenset({"categories", "tags", "description"})
-"""Fields that gather the words of several columns."""
-
-EVENT_COLUMNS = {
-    "user_id": ("user_id",),
-    "item_id": ("item_id",),
-    "rating": ("rating",),
-    "timestamp": ("timestamp", "at"),
-    "title": ("title",),
-    "text": ("text", "tag"),
-    "kind": ("kind",),
-    "event_id": ("event_id",),
-}
-MOVIELENS_COLUMNS = {
-    "user_id": ("userId",),
-    "item_id": ("movieId",),
-    "rating": ("rating",),
-    "timestamp": ("timestamp",),
-    "text": ("tag",),
-}
-AMAZON_COLUMNS = EVENT_COLUMNS | {"item_id": ("parent_asin", "asin")}
-ITEM_COLUMNS = {
-    "item_id": ("item_id",),
-    "title": ("title", "text_id"),
-    "brand": ("brand",),
-    "categories": ("main_category", "categories", "category", "genres"),
-    "tags": ("tags", "user_tags", "tmdb_keywords"),
-    "description": ("description", "tmdb_overview", "features"),
-}
-MOVIE_COLUMNS = {"item_id": ("movieId",), "title": ("title",), "categories": ("genres",)}
-META_COLUMNS = ITEM_COLUMNS | {"item_id": ("parent_asin",), "brand": ("store",)}
-CHAT_COLUMNS = {
-    **{name: (name,) for name in ("messages", "role", "content")},
-    "conversation_id": IDS,
-    "timestamp": TIMES,
-    "user_id": USERS,
-}
-EXPORT_COLUMNS = {
-    "mapping": ("mapping",),
-    "current_node": ("current_node",),
-    "conversation_id": IDS,
-    "timestamp": TIMES,
-}
-ITEM_TEXT = tuple(name for field, names in ITEM_COLUMNS.items() if field != "item_id" for name in names)
-FIELDS = tuple(dict.fromkeys([*EVENT_COLUMNS, "item_ids", *ITEM_COLUMNS]))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """One table of one form: how it is told apart and which column means what."""
-
-    form: Form
-    makes: Made
-    needs: tuple[frozenset[str], ...]
-    """Any of these sets of columns is enough."""
-
-    columns: Columns
-    """Field to its columns; several are alternatives, best first, or are merged if in `MERGED`."""
-
-    lacks: frozenset[str] = frozenset()
-    """Columns that make the guess doubtful; they do not count if the form was named."""
-
-    def fits(self, columns: Collection[str], *, named: bool) -> bool:
-        """Whether a table with these columns can be read so."""
-        present = frozenset(columns)
-        doubtful = not named and bool(self.lacks & present)
-        return not doubtful and any(need <= present for need in self.needs)
-
-
-def _sets(*needs: str) -> tuple[frozenset[str], ...]:
-    return tuple(frozenset(need.split()) for need in needs)
-
-
-LAYOUTS = (
-    Layout(form="chatgpt", makes="turns", needs=_sets("mapping"), columns=EXPORT_COLUMNS),
-    Layout(form="messages", makes="turns", needs=_sets("messages", "role content"), columns=CHAT_COLUMNS),
-    Layout(
-        form="movielens",
-        makes="interactions",
-        needs=_sets("userId movieId rating", "userId movieId tag"),
-        columns=MOVIELENS_COLUMNS,
-    ),
-    Layout(form="movielens", makes="items", needs=_sets("movieId title"), columns=MOVIE_COLUMNS),
-    Layout(
-        form="amazon2023",
-        makes="interactions",
-        needs=_sets("user_id parent_asin", "user_id asin"),
-        columns=AMAZON_COLUMNS,
-        lacks=frozenset({"item_id", "item_ids"}),
-    ),
-    Layout(
-        form="amazon2023",
-        makes="items",
-        needs=_sets("parent_asin title"),
-        columns=META_COLUMNS,
-        lacks=frozenset({"user_id", "item_id"}),
-    ),
-    Layout(
-        form="sequences",
-        makes="sequences",
-        needs=_sets("user_id item_ids"),
-        columns={"user_id": ("user_id",), "item_ids": ("item_ids",)},
-    ),
-    Layout(
-        form="interactions",
-        makes="interactions",
-        needs=_sets("user_id item_id"),
-        columns=EVENT_COLUMNS,
-    ),
-    Layout(
-        form="items",
-        makes="items",
-        needs=tuple(frozenset({"item_id", name}) for name in ITEM_TEXT),
-        columns=ITEM_COLUMNS,
-        # An interaction file whose user column has another name looks much like an item file.
-        lacks=frozenset({"user_id", "rating", "timestamp", "event_id"}),
-    ),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,12 +49,29 @@ class Recognised:
     """Whether rows say when they happened."""
 
     user: str | None = None
-    """Whose turns a chat's are; absent to go by the rows."""
+    """Whose turns a chat's are, or whose export this is; absent to go by the rows."""
+
+    kinds: Mapping[str, Kind] = dataclasses.field(default_factory=dict[str, Kind])
+    """What the names of a stream's events stand for; those that are not here are passed over."""
+
+    export: Export | None = None
+    """The table of a service's export that this is; absent for all else."""
+
+    seen: Seen = dataclasses.field(default_factory=Seen, compare=False)
+    """What was said in other files of the same export."""
 
     @property
     def used(self) -> frozenset[str]:
         """The columns that are read; all others are ignored."""
-        return frozenset(name for names in self.columns.values() for name in names)
+        names = frozenset(name for names in self.columns.values() for name in names)
+        return names | {name.partition(".")[0] for name in names} if self.makes == "events" else names
+
+    @property
+    def order(self) -> int:
+        """Place among the files of a folder: catalogue first, then what goes into more detail."""
+        if self.makes == "items":
+            return -1
+        return self.export.order if self.export else 0
 
     def converter(self) -> Convert:
         """Return a new function from a row to what it holds. It raises `BadField`.
@@ -184,6 +84,10 @@ class Recognised:
             return lambda row: _sequence(row, self.columns, self.kind)
         if self.makes == "turns":
             return _Chats(self)
+        if self.makes == "events":
+            return _Stream(self)
+        if self.export is not None:
+            return partial(_exported, self.export.read, self.user or "", self.seen)
         return _Events(self)
 
 
@@ -195,6 +99,8 @@ def recognise(
     mapping: Mapping[str, str] | None = None,
     kind: str = "purchase",
     user: str | None = None,
+    kinds: Mapping[str, str] | None = None,
+    seen: Seen | None = None,
 ) -> Recognised:
     """Tell from a file's first rows what it holds.
 
@@ -204,20 +110,31 @@ def recognise(
         form: One of `FORMS`; absent to go by the columns.
         mapping: Column to field, for columns with other names.
         kind: What an interaction with neither text nor rating is.
-        user: Whose turns the user's turns of a chat are.
+        user: Whose turns the user's turns of a chat are, or whose export this is.
+        kinds: What the names of a stream's events stand for; then events with other names are passed over.
+        seen: What was said in other files of the same export; more is added as rows are read.
 
     Raises:
-        UnknownFormatError: The columns fit no form, or not the one that was named.
-        SettingsError: `form`, `mapping` or `kind` names what does not exist.
+        UnknownFormatError: The columns fit no form, or not the one that was named; or an export that does not say
+            whose it is comes without `user`.
+        SettingsError: `form`, `mapping`, `kind` or `kinds` names what does not exist.
     """
     mapping = mapping or {}
-    _check_arguments(form, mapping, kind)
+    if form is None and any("." in name and not any(name in row for row in sample) for name in mapping):
+        form = "events"
+    _check_arguments(form, mapping, kind, kinds or {})
+    if form == "events":
+        sample = [names_of(row) for row in sample]
     columns = tuple(dict.fromkeys(name for row in sample for name in row))
     if missing := [column for column in mapping if column not in columns]:
         raise UnknownFormatError(file, f"has no column {missing[0]!r} to map; it has {_listed(columns)}")
-    seen = {mapping.get(column, column) for column in columns}
+    present = {mapping.get(column, column) for column in columns}
     for layout in LAYOUTS:
-        if form in (None, layout.form) and layout.fits(seen, named=form is not None):
+        if form in (None, layout.form) and layout.fits(present, named=form is not None):
+            if layout.export is not None and user is None:
+                raise UnknownFormatError(
+                    file, f"is an export of {layout.form} and does not say whose; say so with `--user`"
+                )
             bound = _bind(layout, columns, mapping)
             times = bound.get("timestamp", ())
             timed = any(row.get(name) not in (None, "") for row in sample for name in times)
@@ -228,26 +145,34 @@ def recognise(
                 kind=cast(Kind, kind),  # checked above
                 timed=timed,
                 user=user,
+                kinds=cast("Mapping[str, Kind]", kinds or {}),  # checked above
+                export=layout.export,
+                seen=Seen() if seen is None else seen,
             )
     wanted = f"form {form!r} needs other columns" if form else f"fits no form ({', '.join(FORMS)})"
     raise UnknownFormatError(
         file,
         f"has columns {_listed(columns)} and {wanted}; "
         "name them with `--map column=field` (for example `--map uid=user_id --map sku=item_id`) or "
-        "choose the form with `--form`",
+        "choose the form with `--format`",
     )
 
 
-def _check_arguments(form: str | None, mapping: Mapping[str, str], kind: str) -> None:
+def _check_arguments(
+    form: str | None, mapping: Mapping[str, str], kind: str, kinds: Mapping[str, str]
+) -> None:
     if form is not None and form not in FORMS:
         raise SettingsError("form", f"{form!r} is not one of {', '.join(FORMS)}")
-    if kind not in KINDS:
-        raise SettingsError("kind", f"{kind!r} is not one of {', '.join(sorted(KINDS))}")
+    for name in (kind, *kinds.values()):
+        if name not in KINDS:
+            raise SettingsError("kind", f"{name!r} is not one of {', '.join(sorted(KINDS))}")
+    if kinds and form != "events":
+        raise SettingsError("event", "names of events are for streams; add `--format events`")
     fields = list(mapping.values())
     for field in fields:
         if field not in FIELDS:
             raise SettingsError("map", f"{field!r} is not a field; fields are {', '.join(FIELDS)}")
-        if field not in MERGED and fields.count(field) > 1:
+        if field not in MERGED and fields.count(field) > 1 and form != "events":
             raise SettingsError("map", f"field {field!r} is given two columns")
 
 
@@ -320,6 +245,40 @@ class _Events:
         if not isinstance(value, str) or value not in KINDS:
             raise BadField(column, f"{shown(value)} is not one of {', '.join(sorted(KINDS))}")
         return cast(Kind, value)  # checked in the line above
+
+
+class _Stream:
+    """Turns the events of an analytics tool into interactions."""
+
+    def __init__(self, how: Recognised) -> None:
+        self._columns, self._kinds = how.columns, how.kinds
+        self._used = {name for names in how.columns.values() for name in names}
+        self._events = _Events(how)
+
+    def __call__(self, row: Fields) -> list[Interaction]:
+        """Return the interactions of a row; none if its kind of event was not asked for."""
+        events = list(spread(row, self._used))
+        ids = event_ids(events[0], self._columns["event_id"], len(events)) if events else []
+        kinds = self._columns["kind"]
+        made: list[Interaction] = []
+        for fields, event_id in zip(events, ids, strict=True):
+            if self._kinds:
+                kind = kind_named(fields, kinds, self._kinds)
+                if kind is None:
+                    continue
+                fields[pick(fields, kinds)[0]] = kind
+            if event_id is not None:
+                fields[pick(fields, self._columns["event_id"])[0]] = event_id
+            made += self._events(fields)
+        return made
+
+
+def _exported(read: Read, user: str, seen: Seen, row: Fields) -> Sequence[Interaction | Item]:
+    """Return what a row of a service's export holds."""
+    try:
+        return read(row, user, seen)
+    except ValidationError as error:
+        raise _as_bad_field(error, {}) from error
 
 
 class _Chats:

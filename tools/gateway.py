@@ -2,28 +2,27 @@
 
 import asyncio
 import itertools
-import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import ModelUnavailableError, PriceUnknownError
+from ..errors import ModelUnavailableError, PriceUnknownError, SettingsError
 from ..records import Usage
 from ..sections import ChatSettings
 from ..settings import Settings
 from .backends import Backend, load_litellm, resolve_backends, revision_suffix
 from .budget import Budget, Reservation
-from .chat import ChatRequest, ChatResult, JsonSchema
+from .chat import ChatRequest, ChatResult
 from .clock import Clock, SystemClock
-from .openai_server import ask_server, is_hooked
-from .prices import most_tokens, usage_of_call
-from .prompt import load_prompt
-from .retrying import AttemptFailedError, Failure, classify, mask, retrying
-from .schemas import is_strict
+from .openai_server import ask_server, is_direct, is_hooked
+from .replicas import Replica, Replicas
+from .retrying import AttemptFailedError, Failure, classify, retrying
 from .tracing import call_span
+from .wire import Call, masked, read_answer, translate
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -34,10 +33,6 @@ _FAREWELL = 5.0
 _IDS = itertools.count(1)
 
 
-_SHORTEST_KEY = 8
-"""Characters of a key that is looked for in answers."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Line:
     """What belongs to one event loop."""
@@ -45,29 +40,20 @@ class _Line:
     loop: asyncio.AbstractEventLoop
     session: "ClientSession"
     slots: asyncio.Semaphore
+    replicas: Replicas | None
+    """Servers of `model`, if there are several; whoever else is asked waits for `slots`."""
+
     litellm_timeout: float
     """Longer than ours, which also covers answers that trickle in; unique, because LiteLLM finds a cached
     client by it and must not find one whose session another gateway closes."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Call:
-    """One request in the words of `litellm.acompletion`, and the most it can use."""
+class _Place(NamedTuple):
+    """A place among the calls in flight."""
 
-    backend: Backend
-    request: ChatRequest
-    arguments: Mapping[str, Any]
-    most_read: int
-    most_written: int
-
-    @property
-    def worst(self) -> Usage:
-        """What it is settled at if nobody knows what happened."""
-        return self.usage(self.most_read, self.most_written)
-
-    def usage(self, read: int, written: int) -> Usage:
-        """Price one call."""
-        return usage_of_call(self.backend.price, read, written)
+    call: Call
+    server: Replica | None
+    """Which of several servers it is at."""
 
 
 class LiteLLMChat:
@@ -80,6 +66,9 @@ class LiteLLMChat:
         settings: Address, key, concurrency, timeout, retries, fallbacks and price.
         models_dir: Folder of the embedded models' weights; absent for the default of `Settings`.
         clock: Source of waits between attempts.
+
+    Raises:
+        SettingsError: There are replicas without a first server.
     """
 
     def __init__(
@@ -92,6 +81,10 @@ class LiteLLMChat:
     ) -> None:
         self._model = model
         self._settings = settings or ChatSettings()
+        if self._settings.replicas and self._settings.api_base is None:
+            raise SettingsError(
+                "chat.replicas", "are further servers beside `chat.api_base`, which is not set"
+            )
         self._models_dir: Path = models_dir or Settings.model_fields["models_dir"].default
         self._clock = clock or SystemClock()
         key = self._settings.api_key
@@ -154,6 +147,8 @@ class LiteLLMChat:
             await asyncio.wait(self._abandoned, timeout=_FAREWELL)
         line, self._line = self._line, None
         if line is not None:
+            if line.replicas:
+                await line.replicas.aclose()
             await line.session.close()
 
     async def _load(self) -> None:
@@ -177,9 +172,37 @@ class LiteLLMChat:
                 loop=loop,
                 session=ClientSession(connector=TCPConnector(limit=0), cookie_jar=DummyCookieJar()),
                 slots=asyncio.Semaphore(self._settings.concurrency),
+                replicas=self._servers(),
                 litellm_timeout=self._settings.timeout + _TIMEOUT_SLACK + next(_IDS) * 1e-6,
             )
         return self._line
+
+    def _servers(self) -> Replicas | None:
+        """Return the servers of the model; `None` if there is one, or none that is named."""
+        first, others = self._settings.api_base, self._settings.replicas
+        if first is None or not others:
+            return None
+        return Replicas(
+            (first, *others),
+            most=self._settings.concurrency,
+            longest=self._settings.max_wait,
+            clock=self._clock,
+        )
+
+    @asynccontextmanager
+    async def _place(self, call: Call, line: _Line) -> AsyncGenerator[_Place]:
+        """Wait for a place among the calls in flight, and yield the call as it goes to the server that has it."""
+        if line.replicas is None or call.backend.options.get("api_base") != self._settings.api_base:
+            async with line.slots:
+                yield _Place(call, None)
+            return
+        async with line.replicas.place() as server:
+            options = {**call.backend.options, "api_base": server.url}
+            direct = is_direct(self._litellm, call.backend.model, options)
+            there = replace(call.backend, options=options, direct=direct)
+            yield _Place(
+                replace(call, backend=there, arguments={**call.arguments, "api_base": server.url}), server
+            )
 
     def _stop_sending_schemas(self, refused: Backend) -> Backend:
         """Remember that a server does not take schemas; from here on they go into the prompt."""
@@ -191,17 +214,17 @@ class LiteLLMChat:
         self, backend: Backend, request: ChatRequest, budget: Budget, spent: list[Usage]
     ) -> ChatResult | Failure:
         """Try one model until it answers or is given up."""
-        call = _translate(backend, request)
+        call = translate(backend, request)
         retrier = retrying(self._clock, attempts=self._settings.attempts, max_wait=self._settings.max_wait)
         try:
             return await retrier(self._attempt, call, budget, spent)
         except AttemptFailedError as error:
             return error.failure
 
-    async def _attempt(self, call: _Call, budget: Budget, spent: list[Usage]) -> ChatResult:
+    async def _attempt(self, asked: Call, budget: Budget, spent: list[Usage]) -> ChatResult:
         """Send once, within the limits, and account for it whatever happens."""
         line = self._connect()
-        async with line.slots:
+        async with self._place(asked, line) as (call, server):
             used = call.worst
             reservation = Reservation(tokens=used.tokens, money=used.cost)
             await budget.admit(reservation)
@@ -209,6 +232,8 @@ class LiteLLMChat:
             try:
                 result = await self._traced(call, line)
                 used = result.usage
+                if line.replicas and server:
+                    line.replicas.worked(server)
                 return result
             except TimeoutError:
                 reason = f"no answer within {self._settings.timeout:g} s"
@@ -220,26 +245,28 @@ class LiteLLMChat:
                 used = used.model_copy(update={"seconds": time.perf_counter() - started})
                 budget.settle(reservation, used)
                 spent.append(used)
+            if line.replicas and server:
+                failure = line.replicas.failed(server, failure)
         raise AttemptFailedError(failure)  # out here, so that no error that may hold a key hangs on it
 
-    async def _traced(self, call: _Call, line: _Line) -> ChatResult:
+    async def _traced(self, call: Call, line: _Line) -> ChatResult:
         """Send once, in a span."""
         with call_span(call.backend.model, call.request, content=self._settings.trace_content) as span:
             try:
-                result = _masked(_read(call, await self._send(call, line)), self._secrets)
+                result = masked(read_answer(call, await self._send(call, line)), self._secrets)
             except BaseException as error:
                 span.failed(type(error).__name__)
                 raise
             span.answered(result)
             return result
 
-    async def _send(self, call: _Call, line: _Line) -> Any:
+    async def _send(self, call: Call, line: _Line) -> Any:
         if call.backend.direct and not is_hooked(self._litellm):
             async with asyncio.timeout(self._settings.timeout):
                 return await ask_server(self._litellm, line.session, call.arguments)
         return await self._send_by_litellm(call, line)
 
-    async def _send_by_litellm(self, call: _Call, line: _Line) -> Any:
+    async def _send_by_litellm(self, call: Call, line: _Line) -> Any:
         sending = asyncio.create_task(
             self._litellm.acompletion(
                 **call.arguments,
@@ -268,104 +295,5 @@ class LiteLLMChat:
         sending.get_loop().call_later(_PREPARING, sending.cancel)
 
 
-def _masked(result: ChatResult, secrets: Sequence[str]) -> ChatResult:
-    """Return an answer without keys: a server that repeats one would have it traced, cached and logged.
-
-    What is shorter than any real key is a server's placeholder and may be part of a word.
-    """
-    secrets = [secret for secret in secrets if len(secret) >= _SHORTEST_KEY]
-    text = mask(result.text, secrets)
-    first = {mask(token, secrets): logprob for token, logprob in result.first_token.items()}
-    if text == result.text and first == result.first_token:
-        return result
-    return replace(result, text=text, first_token=first, token_ids=None, token_logprobs=None)
-
-
 def _is_guided(backend: Backend, request: ChatRequest) -> bool:
     return backend.takes_schema and request.json_schema is not None
-
-
-def _translate(backend: Backend, request: ChatRequest) -> _Call:
-    """Put a request into LiteLLM's words."""
-    messages = [{"role": part.role, "content": part.content} for part in request.messages]
-    arguments: dict[str, Any] = {
-        "model": backend.model,
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        **backend.options,
-    }
-    texts: list[str] = []
-    if request.json_schema is not None:
-        schema = json.dumps(request.json_schema, ensure_ascii=False)
-        if backend.takes_schema:
-            form = {"response_format": _response_format(request.json_schema)}
-            # In the body as it is, a schema is not walked through the OpenAI client's types: a seventh of a call.
-            arguments |= {"extra_body": form} if backend.speaks_openai else form
-            texts.append(schema)
-        else:
-            messages = _with_instruction(messages, schema)
-    if request.seed is not None:
-        arguments["seed"] = request.seed
-    if request.top_logprobs:
-        arguments |= {"logprobs": True, "top_logprobs": request.top_logprobs}
-    texts += [message["content"] for message in messages]
-    return _Call(
-        backend=backend,
-        request=request,
-        arguments={**arguments, "messages": messages},
-        most_read=most_tokens(texts),
-        most_written=request.max_tokens,
-    )
-
-
-def _with_instruction(messages: list[dict[str, str]], schema: str) -> list[dict[str, str]]:
-    """Ask for JSON in words, in the system message, where the server takes no schema."""
-    asked = load_prompt("answer_json").render(schema=schema)[0].content
-    if messages[0]["role"] == "system":
-        return [{"role": "system", "content": f"{messages[0]['content']}\n\n{asked}"}, *messages[1:]]
-    return [{"role": "system", "content": asked}, *messages]
-
-
-def _response_format(schema: JsonSchema) -> dict[str, Any]:
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": "answer", "schema": dict(schema), "strict": is_strict(schema)},
-    }
-
-
-def _read(call: _Call, response: Any) -> ChatResult:
-    """Take what matters from LiteLLM's answer."""
-    choice = response.choices[0]
-    text = choice.message.content or ""
-    reported = getattr(response, "usage", None)
-    read = getattr(reported, "prompt_tokens", 0) or 0
-    written = getattr(reported, "completion_tokens", 0) or 0
-    if read == 0 and written == 0:
-        read, written = call.most_read, min(call.most_written, len(text.encode()))
-    logprobs = getattr(getattr(choice, "logprobs", None), "content", None) or ()
-    return ChatResult(
-        text=text,
-        finish_reason=choice.finish_reason or "unknown",
-        model=call.backend.model,
-        model_rev=getattr(response, "system_fingerprint", None) or "unknown",
-        usage=call.usage(read, written),
-        token_logprobs=tuple(token.logprob for token in logprobs) or None,
-        token_ids=_ids(logprobs, written - (choice.finish_reason == "stop")),
-        first_token=_alternatives(logprobs),
-    )
-
-
-def _ids(logprobs: Sequence[Any], said: int) -> tuple[int, ...] | None:
-    """Return the answer's token ids, the one that ends it left out, if every token has one.
-
-    llama.cpp lists tokens that form one character as one, so the count tells whether any is missing.
-    """
-    ids = [getattr(token, "id", None) for token in logprobs]
-    whole = [token for token in ids if isinstance(token, int)]
-    return tuple(whole) if whole and len(whole) == len(ids) == said else None
-
-
-def _alternatives(logprobs: Sequence[Any]) -> dict[str, float]:
-    top = logprobs[0].top_logprobs if logprobs else None
-    return {token.token: token.logprob for token in top or ()}

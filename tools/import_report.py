@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 from ..records import Record
-from .forms import Form
+from .layouts import Form
 
 
 class RejectedRow(Record):
@@ -51,6 +51,9 @@ class ImportReport(Record):
 
     rejected: int
     """Rows left out."""
+
+    passed_over: int = 0
+    """Good rows that hold nothing to keep: cancelled orders, what another file of the export told better, other events."""
 
     rejects_file: str | None
     """Where all of them are; absent if there are none, and in a dry run."""

@@ -7,21 +7,25 @@ Event ids make importing a file again a no-op.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
 from ..errors import BadRowError, SettingsError, UnknownFormatError
 from ..records import Interaction, Item, content_hash
+from .archives import Contents, contents, is_archive
 from .cells import SHORT, BadField
+from .exports import Seen
 from .forms import Recognised, recognise
 from .import_report import FolderReport, ImportProgress, ImportReport, RejectedRow, Step
 from .readers import BadLine, Fields, Row, Table
 from .store import Store
 
-BATCH = 5000
+BATCH = 50_000
+"""Rows of one transaction at most. Ids of events are hashes, so that each transaction writes most pages of their index."""
+
 BATCH_BYTES = 16 << 20
 """A batch ends early when this much was read for it, unpacked."""
 
@@ -44,6 +48,7 @@ async def import_file(
     mapping: Mapping[str, str] | None = None,
     kind: str = "purchase",
     user: str | None = None,
+    kinds: Mapping[str, str] | None = None,
     strict: bool = False,
     rejects: Path | None = None,
     progress: Progress | None = None,
@@ -57,7 +62,8 @@ async def import_file(
         form: One of `forms.FORMS`; absent to recognise it by the columns.
         mapping: Column to field, for columns with other names.
         kind: What an interaction with neither text nor rating is.
-        user: Whose turns the user's turns of chats are; absent where the rows say so.
+        user: Whose turns the user's turns of chats are, or whose export this is; absent where the rows say so.
+        kinds: What the names of a stream's events stand for; then events with other names are passed over.
         strict: Whether to stop at the first bad row; then nothing of the file is written.
         rejects: File for the bad rows, one JSON object a line; it is replaced, and removed if there are
             none. Default: `path` with `.rejects.jsonl` behind it.
@@ -67,9 +73,10 @@ async def import_file(
     Raises:
         UnknownFormatError: The file cannot be read, has no rows, or its columns fit no form.
         BadRowError: `strict` is set and a row is bad.
-        SettingsError: `form`, `mapping` or `kind` names what does not exist.
+        SettingsError: `form`, `mapping`, `kind` or `kinds` names what does not exist.
     """
-    source = await asyncio.to_thread(_open, path, form, mapping, kind, user, strict)
+    options = {"form": form, "mapping": mapping, "kind": kind, "user": user, "kinds": kinds}
+    source = await asyncio.to_thread(_open, path, str(path), options, strict)
     if strict:
         await _read(source, None, _refuse, progress)
     return await _import(source, None if dry_run else store, rejects, progress)
@@ -83,42 +90,34 @@ async def import_path(
     mapping: Mapping[str, str] | None = None,
     kind: str = "purchase",
     user: str | None = None,
+    kinds: Mapping[str, str] | None = None,
     strict: bool = False,
     rejects: Path | None = None,
     progress: Progress | None = None,
     dry_run: bool = False,
 ) -> FolderReport:
-    """Import a file, or every file of a folder that fits a form, item files first.
+    """Import a file, or every file of a folder or zip archive that fits a form, item files first.
 
     Arguments are those of `import_file`, except that `rejects` is a folder, which gets a file for each file
-    with bad rows, named by `rejects_path` (default: beside that file). With `strict` all files are checked before any is written.
-    Subfolders and hidden files are left alone.
+    with bad rows, named by `rejects_path` (default: beside that file). With `strict` all files are checked before any is
+    written. Subfolders and hidden files of a folder are left alone; of an archive all tables are looked at.
 
     Raises:
-        UnknownFormatError: The path is missing, or no file of the folder can be imported.
+        UnknownFormatError: The path is missing, or no file of the folder or archive can be imported.
         BadRowError: `strict` is set and a row is bad.
-        SettingsError: `form`, `mapping` or `kind` names what does not exist.
+        SettingsError: `form`, `mapping`, `kind` or `kinds` names what does not exist.
     """
-    sources: list[_Source] = []
-    skipped: dict[str, str] = {}
-    for file in _files_of(path) if path.is_dir() else [path]:
-        try:
-            sources.append(await asyncio.to_thread(_open, file, form, mapping, kind, user, strict))
-        except UnknownFormatError as error:
-            if not path.is_dir():
-                raise
-            skipped[str(file)] = error.reason
-    if not sources:
-        reasons = "; ".join(f"{Path(name).name} {reason}" for name, reason in skipped.items())
-        raise UnknownFormatError(str(path), f"holds no file that can be imported{reasons and ': ' + reasons}")
-    sources.sort(key=lambda source: (source.how.makes != "items", source.file))
-    if strict:
+    options = {"form": form, "mapping": mapping, "kind": kind, "user": user, "kinds": kinds, "seen": Seen()}
+    with contents(path) as found:
+        sources, skipped = await asyncio.to_thread(_sources, path, found, options, strict)
+        if strict:
+            for source in sources:
+                await _read(source, None, _refuse, progress)
+        reports: list[ImportReport] = []
+        folder = path.parent if rejects is None and is_archive(path) else rejects
         for source in sources:
-            await _read(source, None, _refuse, progress)
-    reports: list[ImportReport] = []
-    for source in sources:
-        target = None if rejects is None else rejects_path(rejects, source.table.path)
-        reports.append(await _import(source, None if dry_run else store, target, progress))
+            target = None if folder is None else rejects_path(folder, Path(source.file))
+            reports.append(await _import(source, None if dry_run else store, target, progress))
     return FolderReport(files=tuple(reports), skipped=skipped)
 
 
@@ -130,16 +129,25 @@ def rejects_path(folder: Path, source: Path) -> Path:
     return folder / f"{source.stem}-{content_hash(str(source.resolve()))[:8]}{REJECTS_SUFFIX}"
 
 
-def _files_of(folder: Path) -> list[Path]:
-    try:
-        files = list(folder.iterdir())
-    except OSError as error:
-        raise UnknownFormatError(str(folder), f"cannot be read: {error}") from error
-    return sorted(
-        file
-        for file in files
-        if file.is_file() and not file.name.startswith(".") and not file.name.endswith(REJECTS_SUFFIX)
-    )
+def _sources(
+    path: Path, found: Contents, options: Mapping[str, Any], strict: bool
+) -> tuple[list["_Source"], dict[str, str]]:
+    """Recognise the files at a path, in the order in which they are to be read."""
+    sources: list[_Source] = []
+    skipped = dict(found.skipped)
+    for name, file in found.files.items():
+        if file.name.endswith(REJECTS_SUFFIX) and file != path:
+            continue
+        try:
+            sources.append(_open(file, name, options, strict))
+        except UnknownFormatError as error:
+            if file == path:
+                raise
+            skipped[name] = error.reason
+    if not sources:
+        reasons = "; ".join(f"{Path(name).name} {reason}" for name, reason in skipped.items())
+        raise UnknownFormatError(str(path), f"holds no file that can be imported{reasons and ': ' + reasons}")
+    return sorted(sources, key=lambda source: (source.how.order, source.file)), skipped
 
 
 class _Source(NamedTuple):
@@ -160,9 +168,7 @@ def _stamp(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _open(
-    path: Path, form: str | None, mapping: Mapping[str, str] | None, kind: str, user: str | None, strict: bool
-) -> _Source:
+def _open(path: Path, name: str, options: Mapping[str, Any], strict: bool) -> _Source:
     table = Table(path)
     stamp = _stamp(path)
     sample: list[Row | BadLine] = []
@@ -176,10 +182,9 @@ def _open(
     if not good:
         first = next(row for row in sample if isinstance(row, BadLine))
         if strict:
-            raise BadRowError(str(path), first.line, first.field, first.reason)
+            raise BadRowError(name, first.line, first.field, first.reason)
         raise table.unreadable(f"has no readable row at its start; line {first.line} {first.reason}")
-    how = recognise(str(path), good, form=form, mapping=mapping, kind=kind, user=user)
-    return _Source(str(path), table, how, stamp)
+    return _Source(name, table, recognise(name, good, **options), stamp)
 
 
 def _refuse(rejected: RejectedRow, row: object) -> None:
@@ -193,9 +198,12 @@ class _Reading:
         self._source = source
         self._on_reject = on_reject
         self._convert = source.how.converter()
+        self._makes_events = source.how.makes != "items"
+        self._makes_both = source.how.export is not None
         self._used = source.how.used
         self.rows = 0
         self.events = 0
+        self.passed_over = 0
         self.rejected = 0
         self.rejects: list[RejectedRow] = []
         self.ignored: Counter[str] = Counter()
@@ -217,16 +225,23 @@ class _Reading:
         yield batch
 
     def _add(self, row: Row, batch: Batch) -> None:
-        for name in row.fields.keys() - self._used:
-            self.ignored[name] += row.fields[name] not in (None, "")
+        if not self._used.issuperset(row.fields):
+            for name in row.fields.keys() - self._used:
+                self.ignored[name] += row.fields[name] not in (None, "")
         try:
             made = self._convert(row.fields)
         except BadField as error:
             self._reject(BadLine(row.line, error.field, error.reason, row.fields))
             return
         batch += made
-        if self._source.how.makes != "items":
-            self.events += len(made)
+        self.passed_over += not made
+        self.events += self._count(made)
+
+    def _count(self, made: Sequence[Interaction | Item]) -> int:
+        """Return how many interactions a row made; counted one by one only where they come with items."""
+        if self._makes_both:
+            return sum(isinstance(entry, Interaction) for entry in made)
+        return len(made) if self._makes_events else 0
 
     def _reject(self, bad: BadLine) -> None:
         rejected = RejectedRow(file=self._source.file, line=bad.line, field=bad.field, reason=bad.reason)
@@ -306,6 +321,7 @@ async def _import(
         forgotten=written["forgotten"],
         items=written["items"],
         rejected=reading.rejected,
+        passed_over=reading.passed_over,
         rejects_file=rejects_file,
         rejects=tuple(reading.rejects),
         ignored={name: count for name, count in sorted(reading.ignored.items()) if count},
@@ -326,19 +342,31 @@ async def _read(
     batches = reading.batches()
     while (batch := await asyncio.to_thread(next, batches, None)) is not None:
         if store is not None:
-            await _write(batch, store, written)
+            await _write(batch, store, written, known=source.how.export is None)
         if progress is not None:
             step: Step = "check" if store is None else "write"
             progress(ImportProgress(source.file, step, reading.rows, reading.rejected, source.table.share))
     return reading, written
 
 
-async def _write(batch: Batch, store: Store, written: Counter[str]) -> None:
+async def _write(batch: Batch, store: Store, written: Counter[str], *, known: bool) -> None:
+    """Write a batch.
+
+    Args:
+        batch: Interactions and items.
+        store: Where to.
+        written: What was written, to be added to.
+        known: Whether items that are in the store already are written again; a history knows less of them.
+    """
     events = [entry for entry in batch if isinstance(entry, Interaction)]
     # One statement must not carry an item twice; the later row is the newer one.
-    items = list({entry.item_id: entry for entry in batch if isinstance(entry, Item)}.values())
+    rest = (entry for entry in batch if not isinstance(entry, Interaction))
+    items = list({entry.item_id: entry for entry in rest}.values())
     for start in range(0, len(events), BATCH):
         recorded = await store.record(events[start : start + BATCH])
         written.update(recorded._asdict())
+    if items and not known:
+        there = await store.items([item.item_id for item in items])
+        items = [item for item in items if item.item_id not in there]
     if items:
         written["items"] += await store.put_items(items)

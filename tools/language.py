@@ -24,6 +24,8 @@ def detect_language(preferred: Sequence[str], fallback: Sequence[str]) -> str:
     """
     for texts in (preferred, fallback):
         joined = " ".join(texts)[:_MOST_CHARACTERS]
+        if written := _by_writing(joined):
+            return written
         if len(joined.split()) >= _ENOUGH_WORDS:
             code, probability = _identifier().classify(joined)
             if probability >= _SURE_FROM:
@@ -41,14 +43,33 @@ def language_of_words(texts: Sequence[str], usual: str | None) -> str:
     Examples:
         >>> language_of_words(["Ich esse kein Fleisch."], None), language_of_words(["Ok!"], "fr")
         ('de', 'fr')
+        >>> language_of_words(["肉は食べません。"], None), language_of_words(["我不吃肉。"], "en")
+        ('ja', 'zh')
     """
     joined = " ".join(texts)[:_MOST_CHARACTERS]
+    if written := _by_writing(joined):
+        return written
     if len(joined.split()) < _FEW_WORDS:
         return usual or DEFAULT_LANGUAGE
     code, probability = _identifier().classify(joined)
     return (
         str(code) if probability >= (_VERY_SURE_FROM if usual else _SURE_FROM) else usual or DEFAULT_LANGUAGE
     )
+
+
+def _by_writing(text: str) -> str | None:
+    """Return Japanese, Korean or Chinese if at least half of the letters are theirs; these may have no blanks."""
+    if text.isascii():
+        return None
+    letters = [character for character in text if character.isalpha()]
+    kana = sum("\u3040" <= character <= "\u30ff" for character in letters)
+    hangul = sum("\uac00" <= character <= "\ud7a3" for character in letters)
+    han = sum("\u3400" <= character <= "\u9fff" for character in letters)
+    if not kana + hangul + han or (kana + hangul + han) * 2 < len(letters):
+        return None
+    if hangul > kana + han:
+        return "ko"
+    return "ja" if kana else "zh"
 
 
 @cache

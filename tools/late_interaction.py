@@ -83,6 +83,8 @@ def score_by_each(users: Stacked, items: FloatArray, *, temperature: float) -> F
         >>> score_by_each(stack_users([eye[:1], eye[1:]]), eye, temperature=0.05).tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
+    if len(users.starts) == 1:
+        return score_items(users.vectors, items, temperature=temperature)[None]
     cosines = (users.vectors @ items.T / np.float32(temperature)).T  # (N, sum of H_u)
     peaks = users.peaks(cosines)
     counts = np.diff(users.starts, append=len(users.vectors))

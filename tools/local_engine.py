@@ -13,7 +13,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ class Answer:
 
     prompt_tokens: int
     cached_tokens: int
-    """How many of them had been read before."""
+    """How many of them had been read before, for an earlier request."""
 
     completion_tokens: int
 
@@ -169,11 +169,14 @@ class Engine:
                 continue
             try:
                 server = self._load()
+                processed = 0
                 if job.prompt != read:
                     read = None
-                    self._read_prompt(server, job, slot)
+                    processed = self._read_prompt(server, job, slot)
                     read = job.prompt
-                job.future.set_result(self._write(server, job, slot))
+                answer = self._write(server, job, slot)
+                cached = max(answer.cached_tokens - processed, 0)
+                job.future.set_result(replace(answer, cached_tokens=cached))
             except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever waits
                 job.future.set_exception(error)
             del job  # an answered request must not live until the next one comes
@@ -213,14 +216,15 @@ class Engine:
                 )
             return self._server
 
-    def _read_prompt(self, server: Any, job: Job, slot: int) -> None:
-        """Read a prompt into the slot's cache before anything is written.
+    def _read_prompt(self, server: Any, job: Job, slot: int) -> int:
+        """Read a prompt into the slot's cache before anything is written; return how many tokens that took.
 
         llama.cpp's numbers for a prompt's last token depend on whether it is read alone or in a batch, so a
         seed would give one answer to a new prompt and another to a known one. After this, it is always alone.
         """
         prompt = {"messages": job.body["messages"], "max_tokens": 0, "id_slot": slot}
-        _refuse_error(_call(server, prompt))
+        usage: Json = _refuse_error(_call(server, prompt))["usage"]
+        return int(usage["prompt_tokens"] - usage["prompt_tokens_details"]["cached_tokens"])
 
     def _write(self, server: Any, job: Job, slot: int) -> Answer:
         body = {key: value for key, value in job.body.items() if key != "response_format"}

@@ -83,7 +83,7 @@ async def ask_server(litellm: Any, session: "ClientSession", arguments: Mapping[
     headers = {"Authorization": f"Bearer {arguments['api_key']}", "Content-Type": "application/json"}
     try:
         async with session.post(
-            url, data=_body(arguments), headers=headers, timeout=aiohttp.ClientTimeout(total=None)
+            url, data=body_of(arguments), headers=headers, timeout=aiohttp.ClientTimeout(total=None)
         ) as answer:
             status, text = answer.status, await answer.read()
     except aiohttp.ClientConnectorError as error:
@@ -93,7 +93,7 @@ async def ask_server(litellm: Any, session: "ClientSession", arguments: Mapping[
     try:
         if status >= 300:
             raise _refusal(httpx.Response(status, headers=_headers(answer.headers), content=text))
-        return _read(litellm, text)
+        return answer_of(litellm, json.loads(text))
     except Exception as error:
         raise litellm.exception_type(_name(arguments), error, _PROVIDER) from error
 
@@ -104,15 +104,15 @@ def _name(arguments: Mapping[str, Any]) -> str:
     return model.removeprefix(PREFIX)
 
 
-def _body(arguments: Mapping[str, Any]) -> bytes:
+def body_of(arguments: Mapping[str, Any]) -> bytes:
+    """Return the body of a chat completion."""
     body = {name: value for name, value in arguments.items() if name not in _NOT_IN_BODY}
     body |= {"model": _name(arguments), **arguments.get("extra_body", {})}
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-def _read(litellm: Any, text: bytes) -> Any:
+def answer_of(litellm: Any, answer: Mapping[str, Any]) -> Any:
     """Return LiteLLM's form of an answer; a missing role, which LiteLLM insists on, is the assistant's."""
-    answer = json.loads(text)
     for choice in answer.get("choices") or ():
         choice["message"].setdefault("role", "assistant")
     return litellm.utils.convert_to_model_response_object(

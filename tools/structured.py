@@ -19,6 +19,11 @@ T = TypeVar("T")
 
 _MOST_QUOTED = 4000
 _MOST_PROBLEMS = 3
+_MOST_REPAIRED = 40_000
+"""Characters of the longest answer that is repaired; no model is let write as many."""
+
+_STRAIGHT = str.maketrans("“”„‟", '""""')
+"""Of an answer that has no other quotation marks: the repair takes the square of its length over these."""
 
 
 class Structured(NamedTuple, Generic[T]):
@@ -105,7 +110,12 @@ def _repaired(text: str) -> Iterator[str]:
     """Yield JSON that the text may have been meant to be: all of it, then its objects, largest first."""
     import json_repair
 
-    found: Any = json_repair.loads(text)
+    if len(text) > _MOST_REPAIRED:
+        return
+    try:
+        found: Any = json_repair.loads(text if '"' in text else text.translate(_STRAIGHT))
+    except (ValueError, RecursionError):  # deeper than it follows
+        return
     if found in ("", [], {}):
         return
     yield json.dumps(found)

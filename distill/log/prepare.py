@@ -17,8 +17,8 @@ from ...errors import CriticVersionError, EmptySplitError
 from ...models import Rollout
 from ...tools.whole_files import new_folder
 from .filters import REASONS, Reason, first_of_each, group_fault
+from .group_lessons import lessons_of, prompt_of
 from .groups import DraftGroup, group_drafts
-from .lessons import lessons_of, prompt_of
 from .manifest import Funnel, LogSource, Manifest, Recipe, SplitCounts
 from .rescoring import Rescore, graded_by
 from .splits import SPLITS, Split, split_of, wrong_side

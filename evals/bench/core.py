@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,8 @@ class Report:
     machine: Mapping[str, str]
     sizes: Mapping[str, Any]
     measures: tuple[Measure, ...]
+    reasons: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By measure, why its goal is not met."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as one JSON object."""

@@ -71,7 +71,45 @@ interval reaches down to 2 % of the median in an hour; over minutes the interval
 grows with what is recorded. Of latencies, lowest and highest are of the three thirds of the run.
 """
 
-_EXPLANATIONS = {"core": _CORE, "eval": _EVAL, "groups": _GROUPS, "serve": _SERVE, "soak": _SOAK}
+_ENGINES = """\
+What the engines add, whatever a row's own work is: {rows:,} rows in parts of {part}, each of which waits {latency:g} s in
+place of a model, {at_once} of them in flight, in this process or shared by {workers} Ray actors on the same machine. Parts
+are written as Parquet in memory and no further. The engines take turns, {repeats} times; on Ray each batch starts its actors
+anew, which is most of the difference in a batch as small as this.
+"""
+
+_ALL = """\
+Both sides of a ratio take turns within one process, {repeats} times, so that a busy machine slows both; what is given is
+the median of neighbouring turns. Ratios are of seconds of CPU, all threads together, except for the *orchestration*,
+which waits for a server that answers after 0.2 s and is timed by the clock. Each part runs in a process of its own.
+
+*Critique*: eight sentences score {items:,} items; a draft's grade is all that `tools/reward.py` does with three held-back
+items, 384 negatives and 16 other users. *Store*: 64 calls at a time on SQLite, against `sqlite3` with the same tables,
+indexes and promises, which commits 64 users together and leaves what it reads as it is. *Embedding door*: {texts} texts of
+twelve words, one at a time on both sides. *Embedded model*: new prompts that begin alike, 48 tokens each. *Full ranking*:
+{ranked:,} users and {items:,} items, a product of 64 factors. *Import*: {rows:,} events without words in the order of time
+into an empty store; the rate by CPU is what one core does in a second when nothing else keeps it busy. *Calls and
+tokens*: the default settings and users with 12 reviews; a token is four characters. A batch of recommendations is one
+for each of 1,000 users.
+"""
+
+_MILLION = """\
+{rows:,} events without words of {users:,} users and {items:,} items with texts go from a CSV and a JSONL file into a store
+in a folder; then the catalogue is embedded (`{embedder}`), everybody's cues are noted and a portrait is drawn, graded and
+indexed without a model, the recommender is built, and everybody gets ten recommendations. Each stage runs in a process of
+its own, so that its peak of memory is its own. Writing the files is not counted.
+"""
+
+_EXPLANATIONS = {
+    "all": _ALL,
+    "million": _MILLION,
+    "core": _CORE,
+    "eval": _EVAL,
+    "groups": _GROUPS,
+    "serve": _SERVE,
+    "engines": _ENGINES,
+    "soak": _SOAK,
+}
 
 
 def as_markdown(report: Report) -> str:
@@ -90,6 +128,8 @@ def as_markdown(report: Report) -> str:
             "",
             *rows,
             "",
+            *(f"- *{name}*: {reason}." for name, reason in report.reasons.items()),
+            *([""] if report.reasons else []),
             _EXPLANATIONS[report.bench].format(**report.sizes),
             f"Machine: {machine}.",
             "",

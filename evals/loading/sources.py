@@ -136,9 +136,7 @@ def open_source(path: Path) -> Source:
 
 
 def _held(how: Recognised) -> Holds:
-    if how.makes == "interactions" or how.makes == "turns":  # what mypy narrows by
-        return "events"
-    return how.makes
+    return how.makes if how.makes == "items" or how.makes == "sequences" else "events"
 
 
 def _is_tags(columns: set[str]) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pydantic import PositiveInt
 
 from ...errors import SettingsError
-from ...records import Record, Usage
+from ...records import FEWEST_TOKENS, Record, Usage
 from ...tools.rating_levels import ShownScale
 from ..options import NoOptions, named, read_options, read_spec
 from ..portraits.painters import EXTRACTIVE
@@ -125,7 +125,10 @@ def read_condition(spec: str, workspace: Workspace) -> Condition:
     if budget := _BUDGETED.fullmatch(name):
         profile = read_options(GivenProfile, name, options)
         writer = writer_of(profile.writer, workspace)
-        return Condition(named(name, profile), LIMNER, writer=writer, tokens=int(budget[1]))
+        tokens = int(budget[1])
+        if tokens < FEWEST_TOKENS:
+            raise SettingsError("--system", f"{name!r} must give at least {FEWEST_TOKENS} tokens")
+        return Condition(named(name, profile), LIMNER, writer=writer, tokens=tokens)
     raise SettingsError(
         "--system", f"{name!r} is none of {', '.join(CONDITIONS)}, which suite `qa` asks with"
     )

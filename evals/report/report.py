@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ..result_files import PerQuery, load_per_query, load_result, result_files
 from ..results import HEADLINES, Cost, DataCard, Probe, Result, Row, Weight
+from ..suite_list import SUITES
 
 LOWER_IS_BETTER = (
     *(
@@ -28,9 +29,6 @@ LOWER_IS_BETTER = (
 )
 """Such metrics, without their cut-off; or their first words."""
 
-
-SUITES = ("sequential", "transfer", "rating", "pairs", "qa", "profile", "junk", "cost")
-"""Suites in the order of a report: what is predicted, what is answered, what portraits are like, what it took."""
 
 BILLED = "cost"
 """The suite whose headline is what a system takes."""
@@ -56,7 +54,8 @@ class Place(NamedTuple):
     @property
     def rank(self) -> tuple[object, ...]:
         """What places are ordered by: the suite's weight, then names."""
-        return SUITES.index(self.suite) if self.suite in SUITES else len(SUITES), *self
+        names = tuple(SUITES)
+        return names.index(self.suite) if self.suite in names else len(names), *self
 
     @property
     def title(self) -> str:

@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from . import __version__
 from .commands import (
     assistants,
     backups,
-    bench,
+    bench_parts,
     cards,
     data,
     demo,
@@ -20,6 +19,7 @@ from .commands import (
     doctor,
     drawing,
     evals,
+    fuzz,
     groups,
     jobs,
     keys,
@@ -34,6 +34,7 @@ from .commands import (
     work,
 )
 from .commands.common import JsonOption, StoreOption, fail, shared
+from .commands.version import told
 from .errors import LimnerError
 
 app = typer.Typer(
@@ -46,7 +47,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"limner {__version__}")
+        typer.echo(told(as_json="--json" in sys.argv))
         raise typer.Exit
 
 
@@ -55,7 +56,10 @@ def _main(
     store: StoreOption = None,
     as_json: JsonOption = False,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version and what it runs on."
+        ),
     ] = False,
 ) -> None:
     shared.store, shared.json = store, as_json
@@ -90,7 +94,8 @@ app.command("backup")(backups.backup_store)
 app.command("restore")(backups.restore_store)
 app.command("migrate")(migrate.migrate_store)
 app.command("torture")(torture.torture)
-app.add_typer(bench.app, name="bench")
+app.command("fuzz")(fuzz.fuzz)
+app.add_typer(bench_parts.app, name="bench")
 app.add_typer(evals.app, name="eval")
 app.add_typer(distill.app, name="distill")
 

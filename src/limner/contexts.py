@@ -70,5 +70,8 @@ class Heard(Record):
     usage: Usage = Usage()
     """What reading the turns cost; nothing if none of them tells anything."""
 
+    failed: tuple[str, ...] = ()
+    """Codes of the errors for which a model did not read a turn; such turns are kept, and read another time."""
+
     notes: tuple[str, ...] = ()
     """What could not be done, and why."""

@@ -16,6 +16,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .batch_verbs import BatchVerbs
 from .card_verbs import CardVerbs
 from .context_verbs import ContextVerbs
 from .errors import LimnerError
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from .tools.store import Counts, Recorded
 
 
-class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs, ContextVerbs):
+class Limner(PairVerbs, RecommendVerbs, BatchVerbs, CardVerbs, GroupVerbs, ContextVerbs):
     """Readable portraits of users, drawn from what they did.
 
     Use it as a context manager:
@@ -207,7 +208,8 @@ class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs, ContextVerbs):
         form: str | None = None,
         mapping: Mapping[str, str] | None = None,
         kind: str = "purchase",
-        user: str | None = None,
+        user_id: str | None = None,
+        kinds: Mapping[str, str] | None = None,
         strict: bool = False,
         rejects: Path | None = None,
         progress: "Callable[[ImportProgress], None] | None" = None,
@@ -227,7 +229,8 @@ class Limner(PairVerbs, RecommendVerbs, CardVerbs, GroupVerbs, ContextVerbs):
             form=form,
             mapping=mapping,
             kind=kind,
-            user=user,
+            user=user_id,
+            kinds=kinds,
             strict=strict,
             rejects=rejects or self.settings.store / "rejects" / f"{path.name}.rejects.jsonl",
             progress=progress,

@@ -6,8 +6,9 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from .batch_verbs import Engine
 from .communities import Community, Group, RefreshReport
-from .errors import LimnerError
+from .errors import InputError, LimnerError
 from .models import Profile
 from .opened import Opened
 from .records import Usage
@@ -68,6 +69,7 @@ class GroupVerbs(Opened):
         full: bool = False,
         budget: "Budget | int | None" = None,
         at_once: int | None = None,
+        engine: Engine = "asyncio",
         progress: RefreshProgress | None = None,
     ) -> RefreshReport:
         """Find groups, or bring them up to date: only users whose history changed are recomputed.
@@ -80,14 +82,21 @@ class GroupVerbs(Opened):
             full: Recompute everybody and find the groups anew.
             budget: Limits of all portraits together; `settings.budget` if absent. Users it does not reach are
                 tried again next time.
-            at_once: Portraits in flight; chosen by the model if absent.
+            at_once: Portraits in flight, in each process; chosen by the model if absent.
+            engine: Who draws portraits: this process, or a Ray cluster; all else is one pass over everybody here.
             progress: Told how far the pass is.
 
         Raises:
+            InputError: `ray`, where no portraits are wanted.
+            SettingsError: `ray` with a store or index that belongs to one process.
             TooFewUsersError: Fewer users than a group must have can be compared.
         """
         from .agents.groups.refresh import Refresh
 
+        if engine == "ray":
+            return await self._refresh_by_ray(
+                as_of=as_of, dry_run=dry_run, full=full, budget=budget, at_once=at_once, progress=progress
+            )
         drawing = await self.prepare()
         shared, moment = self.budget_of(budget), as_of or self._now()
         before = shared.spent
@@ -109,6 +118,35 @@ class GroupVerbs(Opened):
             return await work.estimate(await asyncio.to_thread(self._price), full=full)
         report = await work.run(full=full)
         return report.model_copy(update={"usage": _minus(shared.spent, before)})
+
+    async def _refresh_by_ray(
+        self,
+        *,
+        as_of: datetime | None,
+        dry_run: bool,
+        full: bool,
+        budget: "Budget | int | None",
+        at_once: int | None,
+        progress: RefreshProgress | None,
+    ) -> RefreshReport:
+        """Do `refresh` with portraits drawn on a cluster."""
+        from .agents.groups.refresh import Refresh
+        from .engines.ray_draws import RayDraws
+
+        if not self.settings.groups.portraits:
+            raise InputError(
+                "a refresh without portraits is one pass over everybody, which the engine `ray` cannot share out; "
+                "leave the engine out, or ask for portraits"
+            )
+        moment, shared = as_of or self._now(), self.budget_of(budget)
+        draws = RayDraws(self, as_of=moment, budget=shared, at_once=at_once)
+        with draws.joined():
+            drawing = await self.prepare()
+            work = Refresh(drawing.deps, as_of=moment, draw=draws.draw, step=progress)
+            if dry_run:
+                return await work.estimate(await asyncio.to_thread(self._price), full=full)
+            report = await work.run(full=full)
+        return report.model_copy(update={"usage": draws.usage})
 
 
 def _minus(after: Usage, before: Usage) -> Usage:

@@ -161,6 +161,16 @@ class Opened:
         """Return the present moment, by the clock that everything here goes by."""
         return self._now()
 
+    @property
+    def has_given_doors(self) -> bool:
+        """Whether a model, a clock or shared doors were given, which other processes do not have."""
+        return any((self._given_chat, self._given_clock, self._lent))
+
+    @property
+    def users_at_once(self) -> int:
+        """How many users a batch works on at once, unless it is told otherwise."""
+        return self._at_once()
+
     def _price(self) -> "Price | None":
         from .tools.backends import load_litellm, resolve_backends
 
@@ -170,9 +180,9 @@ class Opened:
         return resolve_backends(load_litellm(), settings.model, settings.chat, settings.models_dir)[0].price
 
     def _at_once(self) -> int:
-        return (
-            _EMBEDDED_AT_ONCE if self.settings.model.startswith(EMBEDDED) else self.settings.chat.concurrency
-        )
+        if self.settings.model.startswith(EMBEDDED):
+            return _EMBEDDED_AT_ONCE
+        return self.settings.chat.concurrency * (1 + len(self.settings.chat.replicas))
 
     @property
     def _clock(self) -> "Clock":

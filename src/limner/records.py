@@ -33,7 +33,23 @@ Moment = Annotated[datetime, AfterValidator(_as_utc)]
 LONGEST_ID = 512
 """Characters of an id at most."""
 
+FEWEST_TOKENS = 40
+"""Smallest room for a context, on every face: less holds a frame with nothing in it."""
+
 Identifier = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+
+Text = Annotated[str, Field(min_length=0)]
+"""Any text, but no half of a character, which no file and no database takes: only a bound makes pydantic look."""
+
+
+def whole(text: str) -> str:
+    """Return a text with a question mark for each half of a character, as programs leave them that cut through emoji.
+
+    Examples:
+        >>> whole("tea \\ud83c"), whole("tea")
+        ('tea ?', 'tea')
+    """
+    return text.encode("utf-8", "replace").decode()
 
 
 def content_hash(*parts: object) -> str:
@@ -76,14 +92,14 @@ class Interaction(Record):
     rating: float | None = None
     """On the source's own scale, not normalised; absent if the user gave none."""
 
-    text: str | None = None
+    text: Text | None = None
     """The user's own words (review, chat turn); absent if there are none."""
 
     event_id: Identifier = Field(default_factory=_derive_event_id)
     """Unique in a tenant; recording it again changes nothing. Left out, it is a hash of the rest."""
 
 
-_INTERACTION_FIELDS = frozenset(Interaction.model_fields)
+_INTERACTION_FIELDS = set(Interaction.model_fields)
 
 
 def checked_interaction(
@@ -125,7 +141,7 @@ def checked_interaction(
             "event_id": event_id,
         },
     )
-    put(made, "__pydantic_fields_set__", set(_INTERACTION_FIELDS))
+    put(made, "__pydantic_fields_set__", _INTERACTION_FIELDS)  # shared: nothing changes it in a frozen record
     put(made, "__pydantic_extra__", None)
     put(made, "__pydantic_private__", None)
     return made
@@ -137,19 +153,19 @@ class Item(Record):
     item_id: Identifier
     """Unique in a tenant; compared for equality only, never shown to a model."""
 
-    title: str = ""
+    title: Text = ""
     """Name, or whatever words identify the item; empty if the source has none."""
 
-    brand: str | None = None
+    brand: Text | None = None
     """Maker or seller."""
 
-    categories: tuple[str, ...] = ()
+    categories: tuple[Text, ...] = ()
     """Categories or genres, broad to narrow."""
 
-    tags: tuple[str, ...] = ()
+    tags: tuple[Text, ...] = ()
     """Free keywords, by users or publisher."""
 
-    description: str | None = None
+    description: Text | None = None
     """Longer publisher text."""
 
     def describe(self, max_chars: int = 400) -> str:

@@ -14,6 +14,8 @@ from pydantic import (
     SecretStr,
 )
 
+from .records import FEWEST_TOKENS
+
 
 class Section(BaseModel):
     """Base of the groups of settings."""
@@ -27,6 +29,9 @@ class ChatSettings(Section):
     api_base: str | None = None
     """Base URL of an OpenAI-compatible server (vLLM, Ollama, llama.cpp); absent for hosted models."""
 
+    replicas: tuple[str, ...] = ()
+    """Base URLs of further servers of the same model. The least busy one is asked; one that fails rests for a while."""
+
     api_key: SecretStr | None = None
     """Key sent to the model server; absent to let LiteLLM read the provider's own variable."""
 
@@ -34,7 +39,7 @@ class ChatSettings(Section):
     """Model strings tried in order when `model` keeps failing."""
 
     concurrency: PositiveInt = 16
-    """Calls in flight at once."""
+    """Calls in flight at once, at each replica."""
 
     timeout: PositiveFloat = 120.0
     """Seconds for one attempt."""
@@ -75,6 +80,25 @@ class DatabaseSettings(Section):
 
     checkpoints: PositiveInt = 4
     """Connections for checkpoints, beside the others."""
+
+
+class BatchSettings(Section):
+    """How requests are gathered for a Batch API (`limner profile --batch`)."""
+
+    users: PositiveInt = 2000
+    """Users whose requests are gathered at once; their histories are in memory meanwhile."""
+
+    most: PositiveInt = 20_000
+    """Requests of a batch at most."""
+
+    linger: PositiveFloat = 5.0
+    """Seconds without a new request after which a batch is handed over."""
+
+    poll: PositiveFloat = 30.0
+    """Seconds between looks at a batch."""
+
+    price_share: float = Field(default=0.5, gt=0.0, le=1.0)
+    """Share of the usual price that is paid in batches."""
 
 
 class BudgetSettings(Section):
@@ -317,6 +341,22 @@ class RecommendSettings(Section):
     """Share of the pairs' order where the first items are ranked again by pairs."""
 
 
+class EngineSettings(Section):
+    """Who does batches that write a folder of parts, and how they are divided."""
+
+    part: PositiveInt = 256
+    """Users of a part: what is done again at most, of one worker, after a kill."""
+
+    address: str | None = None
+    """Ray cluster: `host:port`, or `auto` for the one that RAY_ADDRESS or this machine names; absent to start one here."""
+
+    workers: PositiveInt = 2
+    """Ray actors; each opens what it needs and works on as many users as one process does."""
+
+    cpus: PositiveFloat = 1.0
+    """Logical CPUs that each actor takes of the cluster."""
+
+
 class ServeSettings(Section):
     """How `limner serve` answers over HTTP."""
 
@@ -367,7 +407,7 @@ class ProxySettings(Section):
     timeout: PositiveFloat = 0.5
     """Seconds a request may be held up; then it goes through as it came."""
 
-    max_tokens: PositiveInt = 400
+    max_tokens: int = Field(default=400, ge=FEWEST_TOKENS)
     """Tokens of context at most."""
 
     record: bool = True

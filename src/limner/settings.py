@@ -27,12 +27,14 @@ from pydantic_settings import SettingsError as SettingsParsingError
 from .errors import SettingsError
 from .faults import first_fault
 from .sections import (
+    BatchSettings,
     BudgetSettings,
     CardSettings,
     ChatSettings,
     CriticSettings,
     DatabaseSettings,
     DraftingSettings,
+    EngineSettings,
     GroupSettings,
     PairingSettings,
     PrivacySettings,
@@ -99,6 +101,9 @@ class Settings(BaseSettings):
     chat: ChatSettings = ChatSettings()
     """How language models are called."""
 
+    batch: BatchSettings = BatchSettings()
+    """How requests are gathered for a Batch API."""
+
     budget: BudgetSettings = BudgetSettings()
     """Hard limits of one run."""
 
@@ -122,6 +127,9 @@ class Settings(BaseSettings):
 
     recommend: RecommendSettings = RecommendSettings()
     """How the next items are recommended."""
+
+    engine: EngineSettings = EngineSettings()
+    """Who does batches that write a folder of parts."""
 
     serve: ServeSettings = ServeSettings()
     """How `limner serve` answers over HTTP."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .batch_verbs import BatchReport, Engine, PartProgress
 from .cards import CardOutcome
 from .communities import Community, Group, RefreshReport
 from .contexts import Context, Heard
@@ -56,7 +57,8 @@ class LimnerSync(PrivacyTwins):
         form: str | None = None,
         mapping: Mapping[str, str] | None = None,
         kind: str = "purchase",
-        user: str | None = None,
+        user_id: str | None = None,
+        kinds: Mapping[str, str] | None = None,
         strict: bool = False,
         rejects: Path | None = None,
         progress: "Callable[[ImportProgress], None] | None" = None,
@@ -68,7 +70,8 @@ class LimnerSync(PrivacyTwins):
                 form=form,
                 mapping=mapping,
                 kind=kind,
-                user=user,
+                user_id=user_id,
+                kinds=kinds,
                 strict=strict,
                 rejects=rejects,
                 progress=progress,
@@ -224,6 +227,7 @@ class LimnerSync(PrivacyTwins):
         full: bool = False,
         budget: "Budget | int | None" = None,
         at_once: int | None = None,
+        engine: Engine = "asyncio",
         progress: RefreshProgress | None = None,
     ) -> RefreshReport:
         """See `Limner.refresh`."""
@@ -234,6 +238,7 @@ class LimnerSync(PrivacyTwins):
                 full=full,
                 budget=budget,
                 at_once=at_once,
+                engine=engine,
                 progress=progress,
             )
         )
@@ -245,6 +250,70 @@ class LimnerSync(PrivacyTwins):
     def reindex(self, progress: Progress | None = None) -> int:
         """See `Limner.reindex`."""
         return self._call(lambda: self._limner.reindex(progress))
+
+    def profiles_to(
+        self,
+        folder: Path,
+        user_ids: Iterable[str] | None = None,
+        *,
+        as_of: datetime | None = None,
+        budget: "Budget | int | None" = None,
+        at_once: int | None = None,
+        engine: Engine = "asyncio",
+        retry_failed: bool = False,
+        progress: PartProgress | None = None,
+    ) -> BatchReport:
+        """See `Limner.profiles_to`."""
+        return self._call(
+            lambda: self._limner.profiles_to(
+                folder,
+                user_ids,
+                as_of=as_of,
+                budget=budget,
+                at_once=at_once,
+                engine=engine,
+                retry_failed=retry_failed,
+                progress=progress,
+            )
+        )
+
+    def recommend_to(
+        self,
+        folder: Path,
+        user_ids: Iterable[str] | None = None,
+        *,
+        k: int = 10,
+        as_of: datetime | None = None,
+        filters: Filters | None = None,
+        diversity: float = 0.0,
+        explain: bool = False,
+        rerank: int | None = None,
+        generate: bool = False,
+        budget: "Budget | int | None" = None,
+        at_once: int | None = None,
+        engine: Engine = "asyncio",
+        retry_failed: bool = False,
+        progress: PartProgress | None = None,
+    ) -> BatchReport:
+        """See `Limner.recommend_to`."""
+        return self._call(
+            lambda: self._limner.recommend_to(
+                folder,
+                user_ids,
+                k=k,
+                as_of=as_of,
+                filters=filters,
+                diversity=diversity,
+                explain=explain,
+                rerank=rerank,
+                generate=generate,
+                budget=budget,
+                at_once=at_once,
+                engine=engine,
+                retry_failed=retry_failed,
+                progress=progress,
+            )
+        )
 
     def fill_index(self, progress: Progress | None = None) -> int:
         """See `Limner.fill_index`."""
@@ -327,14 +396,14 @@ class LimnerSync(PrivacyTwins):
     def personalise(
         self,
         messages: Sequence[Mapping[str, Any]],
+        user_id: str,
         *,
-        user: str,
         max_tokens: int = 400,
         model: str | None = None,
     ) -> list[dict[str, Any]]:
         """See `Limner.personalise`."""
         return self._call(
-            lambda: self._limner.personalise(messages, user=user, max_tokens=max_tokens, model=model)
+            lambda: self._limner.personalise(messages, user_id, max_tokens=max_tokens, model=model)
         )
 
     def listen(

@@ -6,6 +6,8 @@ import logging
 import os
 import re
 import sqlite3
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from datetime import UTC, datetime, timedelta
@@ -102,7 +104,8 @@ class World:
             embedder="hashing",
             drafting={"drafts": 1, "rounds": 1, "revisions": 1},
             groups={"minimum": 2},
-            serve={"tenants_open": 1},  # so that tenants take turns in one room all the time
+            # Tenants take turns in one room all the time; a clock that stands still would fill no bucket again.
+            serve={"tenants_open": 1, "rate": None},
         )
         url = SecretStr(database_url) if database_url else None
         self.settings: Settings = read.model_copy(update={"database_url": url})
@@ -526,11 +529,16 @@ class TwoTenants(RuleBasedStateMachine):
 
 def _try(places: Callable[[], tuple[Path, str | None]]) -> None:
     """Run the machine: a few worlds, the same ones each time, or as many others as `TENANT_TRIALS` says."""
-    wanted = os.environ.get("TENANT_TRIALS")
+    wanted, began, done = os.environ.get("TENANT_TRIALS"), time.monotonic(), Counter[str]()
 
     class Here(TwoTenants):
         def __init__(self) -> None:
             super().__init__(places)
+
+        def teardown(self) -> None:
+            super().teardown()
+            done.update(worlds=1, steps=len(self.watch.done))
+            print(f"\n{dict(done)}, {time.monotonic() - began:.0f} s", flush=True)
 
     run_state_machine_as_test(
         Here,

@@ -122,8 +122,9 @@ class _Folders:
             lock.acquire(poll_interval=0.05)
         except Timeout as error:
             reason = (
-                "another process has it open, and an embedded index belongs to one process at a time; "
-                "stop that process, or run `chroma run` and set `chroma_url`"
+                "another process has it open, and an embedded index belongs to one process at a time; stop that "
+                "process, ask it over HTTP (`limner serve`, `limner mcp --http`), or run `chroma run` and set "
+                "`chroma_url` for all of them"
             )
             raise StoreError(str(folder), reason) from error
         except OSError as error:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...records import Item
 from ..embedder import FloatArray
@@ -81,14 +82,23 @@ class Words(NamedTuple):
         weights = voices(items, starts, len(self.had), last=_LAST, decay=_GROUP_DECAY)
         return unit(np.asarray(weights @ self.had, dtype=np.float32))
 
-    def nearness(self, items: IntArray, starts: IntArray, *, last: int, decay: float) -> FloatArray:
-        """Score items by the mean of the newest ones of histories; an empty history scores all alike."""
-        weights = voices(items, starts, len(self.had), last=last, decay=decay)
-        sums = np.asarray(weights @ self.had, dtype=np.float32)
-        whole = np.asarray(weights.sum(axis=1), dtype=np.float32).reshape(-1, 1)
-        mean: FloatArray = (sums / np.maximum(whole, 1e-9)).astype(np.float32)
-        scores: FloatArray = self.space.users(mean) @ self.ranked.T
-        return np.where(whole > 0, scores, np.float32(0))
+    def nearness(self, voiced: Sequence[Matrix]) -> list[FloatArray]:
+        """Score items by the mean of those of histories that have a voice; an empty history scores all alike.
+
+        Args:
+            voiced: From `voices`, each of shape `(Q, N)`. One product serves all of them: reading the catalogue's
+                vectors takes longer than multiplying them by a few rows.
+        """
+        means: list[FloatArray] = []
+        known: list[NDArray[np.bool_]] = []
+        for weights in voiced:
+            sums = np.asarray(weights @ self.had, dtype=np.float32)
+            whole = np.asarray(weights.sum(axis=1), dtype=np.float32).reshape(-1, 1)
+            means.append((sums / np.maximum(whole, 1e-9)).astype(np.float32))
+            known.append(whole > 0)
+        scores: FloatArray = self.space.users(np.concatenate(means)) @ self.ranked.T
+        scores[~np.concatenate(known)[:, 0]] = 0.0
+        return np.split(scores, len(voiced))
 
 
 class Crowd(NamedTuple):
@@ -134,8 +144,8 @@ class Signals(NamedTuple):
             found["attributes"] = dense(votes @ self.attributes @ self.attributes.T)
         if self.words is not None:
             decay = self.words.space.decay or _DECAY
-            found["text"] = self.words.nearness(items, starts, last=options.last, decay=decay)
-            found["latest text"] = self.words.nearness(items, starts, last=1, decay=1.0)
+            heard = voices(items, starts, n_items, last=options.last, decay=decay)
+            found["text"], found["latest text"] = self.words.nearness([heard, newest])
         if self.crowd is not None and self.words is not None:
             found["group"] = self.crowd.score(self.words.own(items, starts))
         if self.trend is not None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..contexts import Context, Heard
+from ..errors import BudgetExceededError
 from ..face import Limner
-from ..records import Usage
+from ..records import FEWEST_TOKENS, Usage
 from .common import (
     AsOfOption,
     JsonOption,
@@ -36,7 +37,9 @@ def context(
     query: Annotated[
         str | None, typer.Option("--query", "-q", help="What the user asks (default: what is newest).")
     ] = None,
-    max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Most tokens.")] = 400,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", help=f"Most tokens, at least {FEWEST_TOKENS}.")
+    ] = 400,
     reader: Annotated[
         str | None, typer.Option("--reader", help="Model string of who reads it and counts the tokens.")
     ] = None,
@@ -97,8 +100,16 @@ def listen(
 
     found = run(work, as_json=as_json, resume="the same command; turns that were heard are skipped")
     if as_json:
-        return print_json(found.model_dump(mode="json"))
-    _print_heard(found)
+        print_json(found.model_dump(mode="json"))
+    else:
+        _print_heard(found)
+    if set(found.failed) - {BudgetExceededError.code}:
+        note(
+            f"{', '.join(found.failed)}: the turns are recorded, but a model did not read all of them; mend what the "
+            "notes say and repeat the command",
+            style="red",
+        )
+        raise typer.Exit(1)
 
 
 async def _hear(limner: Limner, user: str, talk: "Conversation", budget: "Budget") -> Heard:
@@ -117,6 +128,7 @@ def _together(user: str, heard: Sequence[Heard]) -> Heard:
         retracted=tuple(cue for each in heard for cue in each.retracted),
         forgotten=tuple(event_id for each in heard for event_id in each.forgotten),
         usage=Usage.total(each.usage for each in heard),
+        failed=tuple(dict.fromkeys(code for each in heard for code in each.failed)),
         notes=tuple(dict.fromkeys(line for each in heard for line in each.notes)),
     )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _FEWEST_USERS = 200
 _CACHE = Path.home() / ".cache" / "limner" / "bench"
 
-app = typer.Typer(no_args_is_help=True, help="Measure speed, as ratios within one run.")
+app = typer.Typer()
 
 
 @app.command("core")
@@ -47,7 +47,7 @@ def core(
             report = run_core(sizes, command=" ".join(words), notice=status.update)
     except LimnerError as error:
         fail(error, as_json=as_json)
-    _show(report, page, as_json=as_json)
+    show_report(report, page, as_json=as_json)
 
 
 @app.command("eval")
@@ -90,7 +90,7 @@ def evaluation(
             )
     except LimnerError as error:
         fail(error, as_json=as_json)
-    _show(report, page, as_json=as_json)
+    show_report(report, page, as_json=as_json)
 
 
 @app.command("groups")
@@ -124,7 +124,7 @@ def groups(
             report = run_groups(Sizes(users=counts), command=" ".join(words), plot=plot, notice=status.update)
     except LimnerError as error:
         fail(error, as_json=as_json)
-    _show(report, page, as_json=as_json)
+    show_report(report, page, as_json=as_json)
 
 
 @app.command("serve")
@@ -167,7 +167,30 @@ def serve(
             report = run_serve(sizes, folder, command=command, database_url=database_url, notice=notice)
     except LimnerError as error:
         fail(error, as_json=as_json)
-    _show(report, page, as_json=as_json)
+    show_report(report, page, as_json=as_json)
+
+
+@app.command("engines")
+def engines(
+    rows: Annotated[int, typer.Option("--rows", min=256, help="Rows of each batch.")] = 20_000,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Ray actors.")] = 2,
+    page: Annotated[Path | None, typer.Option("--out", help="Markdown file to write.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what a row of a batch costs beside its own work, in this process and on Ray.
+
+    Example:  limner bench engines --out docs/benchmarks/engines.md
+    """
+    from ..evals.bench.engines import Sizes, run_engines
+
+    as_json = wants_json(as_json)
+    command = f"limner bench engines --rows {rows} --workers {workers}"
+    try:
+        with err.status("starting") as status:
+            report = run_engines(Sizes(rows=rows, workers=workers), command=command, notice=status.update)
+    except LimnerError as error:
+        fail(error, as_json=as_json)
+    show_report(report, page, as_json=as_json)
 
 
 @app.command("soak")
@@ -209,10 +232,10 @@ def soak(
             report = run_soak(sizes, where, command=command, database_url=database_url, notice=notice)
     except LimnerError as error:
         fail(error, as_json=as_json)
-    _show(report, page, as_json=as_json)
+    show_report(report, page, as_json=as_json)
 
 
-def _show(report: "Report", page: Path | None, *, as_json: bool) -> None:
+def show_report(report: "Report", page: Path | None, *, as_json: bool) -> None:
     """Print a report and write its page."""
     from rich.table import Table
 
@@ -227,5 +250,7 @@ def _show(report: "Report", page: Path | None, *, as_json: bool) -> None:
     for measure in report.measures:
         table.add_row(*cells(measure))
     out.print(table)
+    for name, reason in report.reasons.items():
+        out.print(f"{name}: {reason}", markup=False, highlight=False, style="dim")
     if page is not None:
         out.print(f"written to {page}", markup=False, highlight=False)

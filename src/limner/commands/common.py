@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar, cast
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, cast
 
 import typer
 from rich.console import Console
@@ -25,6 +25,18 @@ ModelOption = Annotated[
 ]
 AsOfOption = Annotated[
     str | None, typer.Option("--as-of", help="Use nothing at or after this ISO 8601 moment (default: now).")
+]
+
+EngineOption = Annotated[
+    Literal["asyncio", "ray"],
+    typer.Option("--engine", help="Who works: this process, or a Ray cluster (settings `engine.…`)."),
+]
+PartsOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Folder of Parquet parts to write; goes on where it stopped."),
+]
+RetryOption = Annotated[
+    bool, typer.Option("--retry-failed", help="With --out: do parts again that hold failures.")
 ]
 
 out = Console(soft_wrap=False)

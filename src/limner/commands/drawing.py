@@ -1,21 +1,27 @@
 """Commands that draw and show: `profile`, `pair`, `show`."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..batch_verbs import Engine
 from ..doors import open_only_store
 from ..errors import InputError, SettingsError, UnknownUserError
 from ..face import Limner
 from ..models import Profile
 from ..outcome import Outcome
 from ..settings import Settings
+from .batching import at_batch_price, batching
 from .common import (
     AsOfOption,
+    EngineOption,
     JsonArray,
     JsonOption,
     ModelOption,
+    PartsOption,
+    RetryOption,
     StoreOption,
     err,
     fail,
@@ -27,8 +33,9 @@ from .common import (
     settings_for,
     wants_json,
 )
+from .parts import require_parts, show_batch
 from .portraits import evidence_titles, pair_titles, print_pair, print_profile
-from .progress import BatchProgress, index_progress
+from .progress import BatchProgress, index_progress, parts_progress
 
 if TYPE_CHECKING:
     from ..agents.estimate import Estimate
@@ -59,16 +66,27 @@ def profile(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only estimate calls, tokens and money.")
     ] = False,
+    batch: Annotated[
+        bool,
+        typer.Option("--batch", help="Ask through the Batch API: half the price, answers within a day."),
+    ] = False,
+    engine: EngineOption = "asyncio",
+    parts: PartsOption = None,
+    retry_failed: RetryOption = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Draw portraits; those that are up to date are left as they are.
 
-    Examples:  limner profile ada  ·  limner profile --limit 20 --model gpt-5-mini --budget-money 0.50
+    Examples:  limner profile ada  ·  limner profile --limit 20 --model gpt-5-mini --budget-money 0.50  ·
+    limner profile --all --out portraits --engine ray
     """
     as_json = wants_json(as_json)
     if sum((bool(users), limit is not None, everybody)) != 1:
         fail(InputError("name users, or give --limit N, or --all"), as_json=as_json)
+    require_parts(engine, parts, as_json=as_json)
+    if batch and engine != "asyncio":
+        fail(InputError("--batch gathers the requests of one process; leave --engine out"), as_json=as_json)
     settings = settings_for(
         store,
         model=model,
@@ -77,7 +95,7 @@ def profile(
     )
 
     async def work() -> None:
-        async with Limner(settings) as limner:
+        async with batching(settings) if batch and not dry_run else Limner(settings) as limner:
             with index_progress() as progress:
                 await limner.prepare(progress)
             if not users and not (await limner.counts()).users:
@@ -85,10 +103,40 @@ def profile(
             chosen = users or (None if limit is None else await _first_users(limner, limit))
             moment = moment_of(as_of)
             if dry_run:
-                return _print_estimate(await limner.estimate(chosen, as_of=moment), limner.settings, as_json)
-            await _draw(limner, chosen, moment, at_once, as_json)
+                found = await limner.estimate(chosen, as_of=moment)
+                found = at_batch_price(found, settings) if batch else found
+                return _print_estimate(found, limner.settings, as_json)
+            flying = at_once or (settings.batch.users if batch else None)
+            if parts:
+                await _draw_to(parts, limner, chosen, moment, flying, engine, retry_failed, as_json)
+            else:
+                await _draw(limner, chosen, moment, flying, as_json)
 
     run(work, as_json=as_json, resume="the same command; finished users are skipped")
+
+
+async def _draw_to(
+    folder: Path,
+    limner: Limner,
+    users: list[str] | None,
+    moment: datetime | None,
+    at_once: int | None,
+    engine: Engine,
+    retry_failed: bool,
+    as_json: bool,
+) -> None:
+    """Draw into a folder of parts."""
+    with parts_progress("Drawing") as progress:
+        report = await limner.profiles_to(
+            folder,
+            users,
+            as_of=moment,
+            at_once=at_once,
+            engine=engine,
+            retry_failed=retry_failed,
+            progress=progress,
+        )
+    show_batch(report, as_json=as_json)
 
 
 async def _draw(

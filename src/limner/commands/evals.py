@@ -3,14 +3,17 @@
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ..errors import LimnerError, SettingsError
+from ..evals.suite_list import SUITES
 from .common import (
     INTERRUPTED,
+    EngineOption,
     JsonOption,
     StoreOption,
     err,
@@ -78,6 +81,7 @@ def _suite(name: str) -> Callable[..., None]:
         ties: TiesOption = "average",
         out_folder: OutOption = Path("results"),
         jobs: JobsOption = 1,
+        engine: EngineOption = "asyncio",
         options: SetOption = None,
         resume: ResumeOption = True,
         dry_run: DryRunOption = False,
@@ -89,6 +93,8 @@ def _suite(name: str) -> Callable[..., None]:
         try:
             task = _task(given, options or [], store)
             run = _asked(name, data, system or [], task, out_folder, jobs=jobs, fresh=not resume)
+            if engine == "ray":
+                run = replace(run, engine=run.task.workspace.settings.engine)
             _dry_run(run, as_json) if dry_run else _run(run, as_json)
         except LimnerError as error:
             fail(error, as_json=as_json)
@@ -96,28 +102,8 @@ def _suite(name: str) -> Callable[..., None]:
     return command
 
 
-SUITES = {
-    "sequential": "What will each user choose next, out of the whole catalogue?\n\n"
-    "Example:  limner eval sequential --data beauty/ --system seqknn --system mine.py::Mine --out results",
-    "transfer": "Fit on the first data set, ask on the others, without any of their ids.\n\n"
-    "Example:  limner eval transfer --data games/ --data office/ --system history --out results",
-    "rating": "Which rating will each user give?\n\n"
-    "Example:  limner eval rating --data movies/ --split global-time --out results",
-    "pairs": "Which of a few items will each user choose, and what will it be rated?\n\n"
-    "Example:  limner eval pairs --data movies/ --users 300 --set sampling=hard --out results",
-    "qa": "Can a chat model answer for a user, given nothing, the raw history or a portrait?\n\n"
-    "Example:  limner eval qa --data office/ --users 100 --out results",
-    "profile": "Are portraits grounded, specific, short and in the user's language?\n\n"
-    "Example:  limner eval profile --data office/ --users 100 --out results",
-    "junk": "Does what is noted of users rest on its own evidence?\n\n"
-    "Example:  limner eval junk --data prefeval/ --set cues=200 --set judge=gpt-5-mini --out results",
-    "cards": "Are item cards written many at a time as good as those of three calls an item?\n\n"
-    "Example:  limner eval cards --data beauty/ --set items=100 --set judge=gpt-5-mini --out results",
-    "cost": "Calls, tokens, seconds and money a user and a recommendation, against quality.\n\n"
-    "Example:  limner eval cost --data office/ --system seqknn --system history --out results",
-}
-for _suite_name, _help in SUITES.items():
-    app.command(_suite_name, help=_help)(_suite(_suite_name))
+for _name, _entry in SUITES.items():
+    app.command(_name, help=_entry.help)(_suite(_name))
 
 
 @app.command("compare")
@@ -165,7 +151,10 @@ def compare(
 
 @app.command("systems")
 def systems(as_json: JsonOption = False) -> None:
-    """List systems and their options."""
+    """List systems and their options.
+
+    Example:  limner eval systems
+    """
     as_json = wants_json(as_json)
     from ..evals.registry import describe
 
@@ -260,8 +249,6 @@ def _asked(
 
 
 def _run(run: "Run", as_json: bool) -> None:
-    from dataclasses import replace
-
     from ..evals.runner import execute, plan
     from .progress import counted_progress
 

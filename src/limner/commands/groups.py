@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..face import Limner
 from .common import (
     AsOfOption,
+    EngineOption,
     JsonOption,
     ModelOption,
     StoreOption,
@@ -57,6 +58,7 @@ def refresh(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be recomputed and what it would cost.")
     ] = False,
+    engine: EngineOption = "asyncio",
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,7 +80,12 @@ def refresh(
                 await limner.prepare(progress)
             with stepped_progress() as step:
                 return await limner.refresh(
-                    as_of=moment_of(as_of), dry_run=dry_run, full=full, at_once=at_once, progress=step
+                    as_of=moment_of(as_of),
+                    dry_run=dry_run,
+                    full=full,
+                    at_once=at_once,
+                    engine=engine,
+                    progress=step,
                 )
 
     report = run(work, as_json=as_json, resume="the same command; finished portraits are skipped")

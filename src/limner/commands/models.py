@@ -16,7 +16,10 @@ Names = Annotated[list[str] | None, typer.Argument(help="Names; all known ones i
 
 @app.command("list")
 def list_models(as_json: JsonOption = False) -> None:
-    """List the known weights, any GGUF file in the models folder, and profilers."""
+    """List the known weights, any GGUF file in the models folder, and profilers.
+
+    Example:  limner models list
+    """
     from ..tools.profilers import list_profilers
     from ..tools.weights import list_weights
 
@@ -66,7 +69,10 @@ def fetch(names: Names = None, as_json: JsonOption = False) -> None:
 
 @app.command("verify")
 def verify(names: Names = None, as_json: JsonOption = False) -> None:
-    """Hash weights on disk and compare with the published sha256."""
+    """Hash weights on disk and compare with the published sha256.
+
+    Example:  limner models verify
+    """
     from ..tools.weights import KNOWN, verify_weights
 
     folder: Path = settings_for(None).models_dir

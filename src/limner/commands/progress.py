@@ -112,6 +112,21 @@ def counted_progress(label: str, total: int) -> Generator[CountedProgress]:
 
 
 @contextmanager
+def parts_progress(label: str) -> Generator[Callable[[int, int, Usage], None]]:
+    """Show a bar over parts of a batch, with what they cost."""
+    with _bar(_LABEL, BarColumn(), MofNCompleteColumn(), _DETAIL, TimeRemainingColumn()) as bar:
+        task, spent = bar.add_task(label, total=None, detail=""), Usage()
+
+        def update(done: int, total: int, usage: Usage) -> None:
+            nonlocal spent
+            spent += usage
+            detail = f"{spent.calls:,} calls · {spent.tokens:,} tokens · ${spent.cost:.4f}"
+            bar.update(task, completed=done, total=total, detail=detail)
+
+        yield update
+
+
+@contextmanager
 def stepped_progress() -> Generator[Callable[[str, int, int], None]]:
     """Show a bar over a pass of several steps, each with things to count."""
     with _bar(_LABEL, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:

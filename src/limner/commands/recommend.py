@@ -14,8 +14,11 @@ from ..face import Limner
 from ..recommendations import Filters, RecommendationOutcome, Recommendations
 from .common import (
     AsOfOption,
+    EngineOption,
     JsonOption,
     ModelOption,
+    PartsOption,
+    RetryOption,
     StoreOption,
     fail,
     given,
@@ -27,7 +30,8 @@ from .common import (
     wants_json,
 )
 from .drawing import BudgetCalls, BudgetMoney, BudgetTokens, moment_of
-from .progress import index_progress
+from .parts import require_parts, show_batch
+from .progress import index_progress, parts_progress
 
 
 def recommend(
@@ -60,6 +64,9 @@ def recommend(
     budget_calls: BudgetCalls = None,
     budget_tokens: BudgetTokens = None,
     budget_money: BudgetMoney = None,
+    engine: EngineOption = "asyncio",
+    parts: PartsOption = None,
+    retry_failed: RetryOption = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -70,6 +77,7 @@ def recommend(
     as_json = wants_json(as_json)
     if (user is None) is not everybody:
         fail(InputError("name one user, or give --all"), as_json=as_json)
+    require_parts(engine, parts, as_json=as_json)
     settings = settings_for(
         store, model=model, budget=given(calls=budget_calls, tokens=budget_tokens, money=budget_money)
     )
@@ -92,6 +100,18 @@ def recommend(
         async with Limner(settings) as limner:
             with index_progress() as progress:
                 await limner.prepare(progress)
+            if parts:
+                with parts_progress("Recommending") as progress:
+                    report = await limner.recommend_to(
+                        parts,
+                        None if user is None else [user],
+                        engine=engine,
+                        retry_failed=retry_failed,
+                        progress=progress,
+                        **asked,
+                    )
+                show_batch(report, as_json=as_json)
+                return 0
             if user is None:
                 return await _stream(limner, asked)
             found = await limner.recommend(user, **asked)

@@ -16,7 +16,7 @@ from limner.evals.bench.core import Report
 from limner.evals.bench.http_client import Connection
 from limner.evals.bench.report import as_markdown
 from limner.evals.bench.serve import Sizes, run_serve
-from limner.evals.bench.serve_load import Tally, kept_share
+from limner.evals.bench.serve_load import Ask, Tally, ask_once, kept_share
 from limner.evals.bench.serve_plain import local_app, remote_app
 from limner.evals.bench.serve_words import queries, user_id_of
 from limner.evals.bench.serve_world import TENANT, World, fill
@@ -123,6 +123,26 @@ def test_percentiles_are_of_milliseconds() -> None:
 
     assert facts["kinds"]["profile"] == pytest.approx({"n": 101, "p50": 50.0, "p95": 95.0, "p99": 99.0})
     assert (facts["answers"], facts["rate"], facts["errors"]) == (101, pytest.approx(10.1), 2)
+
+
+async def test_a_refusal_counts_as_an_error_and_in_no_percentile() -> None:
+    statuses = {"/v1/users/u1/profile": b"200 OK", "/v1/users/u2/profile": b"404 Not Found"}
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in statuses:
+            path = (await reader.readuntil(b"\r\n\r\n")).decode().split(" ", 2)[1]
+            writer.write(b"HTTP/1.1 " + statuses[path] + b"\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    tally = Tally()
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, Connection("127.0.0.1", server.sockets[0].getsockname()[1]) as connection:
+        for path in statuses:
+            await ask_once(connection, Ask("profile", "GET", path), tally)
+    facts = tally.facts(wall=2.0)
+
+    assert (facts["kinds"]["profile"]["n"], facts["answers"], facts["rate"]) == (1, 1, 0.5)
+    assert (facts["errors"], facts["what"]) == (1, {"profile 404": 1})
 
 
 async def test_the_store_holds_what_was_ordered_and_is_built_once(store: SqlStore) -> None:
