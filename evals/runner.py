@@ -192,7 +192,11 @@ def _anywhere(item: Planned) -> Planned:
     settings = workspace.settings
     settings = settings.model_copy(update={"store": settings.store.resolve()})
     data = tuple(folder.resolve() for folder in item.task.data)
-    task = replace(item.task, workspace=replace(workspace, settings=settings), data=data)
+    task = replace(
+        item.task,
+        workspace=replace(workspace, settings=settings, folder=workspace.folder.resolve()),
+        data=data,
+    )
     return item._replace(task=task, path=item.path.resolve())
 
 

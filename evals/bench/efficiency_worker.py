@@ -22,7 +22,6 @@ from ...face import Limner
 from ...records import Usage
 from ...sections import DraftingSettings
 from ...settings import Settings
-from ...tools.budget import Budget
 from ...tools.local_engine import CONTEXT, Answer, Engine, Job, start_server
 from ...tools.sql.sql_tables import cued_events, cues, profiles
 from ...tools.weights import weights_path
@@ -104,16 +103,17 @@ async def _fill(given: Mapping[str, Any]) -> None:
 
 
 async def _drawn(given: Mapping[str, Any]) -> Usage:
-    budget = Budget()
-    users = user_ids(given["users"])
+    """Return what the portraits cost; a budget does not count the answers that are shared."""
+    costs: list[Usage] = []
     async with (
         Limner(_settings(given)) as limner,
-        aclosing(limner.profiles(users, budget=budget)) as outcomes,
+        aclosing(limner.profiles(user_ids(given["users"]))) as outcomes,
     ):
         async for outcome in outcomes:
             if outcome.profile is None:
                 raise outcome.error or RuntimeError(f"no portrait of {outcome.user_id}")
-    return budget.spent
+            costs.append(outcome.profile.usage)
+    return Usage.total(costs)
 
 
 def _kind_of(one: Noted) -> str:

@@ -100,7 +100,27 @@ indexed without a model, the recommender is built, and everybody gets ten recomm
 its own, so that its peak of memory is its own. Writing the files is not counted.
 """
 
+_MODEL = """\
+{users} invented users with 12 reviewed items each are drawn by the embedded model with the default settings. *Billed* is what
+a provider without caching reads and charges: every prompt, whole. *Read* is what llama.cpp processes: what a prompt has in
+common with one that is still in its cache is not read again. Limner's engine runs requests of one prompt one after the
+other, so that all drafts of a user share one reading, and a revision begins as the draft's prompt does; *in the order of
+asking* the same requests went to llama.cpp's server alone, one at a time. A stored answer is shared by whatever asks the
+same again.
+"""
+
+_GROWTH = """\
+The events are invented. A store has {users:,} users with {history:,} events each over {items:,} items; one of the three is
+multiplied at a time. *Growth* is the power of the size that work grows with, in seconds of CPU of a whole process: 0 is the
+same, 1 is linear, 2 is quadratic; the lowest and highest beside it are the seconds at both sizes. Portraits are drawn of
+{some} users and recommendations made for as many, whatever the size, so that their growth should be near 0 for users. No
+model is asked, and the encoder is the `hashing` double, so that Limner is measured and not an encoder. Calls are what the
+estimate of the default settings allows for, with every revision.
+"""
+
 _EXPLANATIONS = {
+    "model": _MODEL,
+    "growth": _GROWTH,
     "all": _ALL,
     "million": _MILLION,
     "core": _CORE,

@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .batch_verbs import BatchReport, Engine, PartProgress
+from .batch_twins import BatchTwins
+from .batch_verbs import Engine
 from .cards import CardOutcome
 from .communities import Community, Group, RefreshReport
 from .contexts import Context, Heard
@@ -14,7 +15,6 @@ from .models import Profile, Rollout
 from .opened import Progress
 from .outcome import Outcome
 from .pairings import Pair, Ranking, RankMode
-from .privacy_twins import PrivacyTwins
 from .recommendations import Filters, RecommendationOutcome, Recommendations
 from .records import Interaction, Item
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Events = Iterable[Interaction | Mapping[str, Any]]
 
 
-class LimnerSync(PrivacyTwins):
+class LimnerSync(BatchTwins):
     """`Limner` for plain code; an event loop runs in a thread while it is open.
 
         with LimnerSync() as limner:
@@ -250,70 +250,6 @@ class LimnerSync(PrivacyTwins):
     def reindex(self, progress: Progress | None = None) -> int:
         """See `Limner.reindex`."""
         return self._call(lambda: self._limner.reindex(progress))
-
-    def profiles_to(
-        self,
-        folder: Path,
-        user_ids: Iterable[str] | None = None,
-        *,
-        as_of: datetime | None = None,
-        budget: "Budget | int | None" = None,
-        at_once: int | None = None,
-        engine: Engine = "asyncio",
-        retry_failed: bool = False,
-        progress: PartProgress | None = None,
-    ) -> BatchReport:
-        """See `Limner.profiles_to`."""
-        return self._call(
-            lambda: self._limner.profiles_to(
-                folder,
-                user_ids,
-                as_of=as_of,
-                budget=budget,
-                at_once=at_once,
-                engine=engine,
-                retry_failed=retry_failed,
-                progress=progress,
-            )
-        )
-
-    def recommend_to(
-        self,
-        folder: Path,
-        user_ids: Iterable[str] | None = None,
-        *,
-        k: int = 10,
-        as_of: datetime | None = None,
-        filters: Filters | None = None,
-        diversity: float = 0.0,
-        explain: bool = False,
-        rerank: int | None = None,
-        generate: bool = False,
-        budget: "Budget | int | None" = None,
-        at_once: int | None = None,
-        engine: Engine = "asyncio",
-        retry_failed: bool = False,
-        progress: PartProgress | None = None,
-    ) -> BatchReport:
-        """See `Limner.recommend_to`."""
-        return self._call(
-            lambda: self._limner.recommend_to(
-                folder,
-                user_ids,
-                k=k,
-                as_of=as_of,
-                filters=filters,
-                diversity=diversity,
-                explain=explain,
-                rerank=rerank,
-                generate=generate,
-                budget=budget,
-                at_once=at_once,
-                engine=engine,
-                retry_failed=retry_failed,
-                progress=progress,
-            )
-        )
 
     def fill_index(self, progress: Progress | None = None) -> int:
         """See `Limner.fill_index`."""

@@ -46,13 +46,13 @@ async def make() -> AsyncIterator[Make]:
         await each.aclose()
 
 
-async def _three(stack: AsyncExitStack, **given: Any) -> list[LoopbackServer]:
-    return [await stack.enter_async_context(LoopbackServer(**given)) for _ in range(3)]
+async def _start(stack: AsyncExitStack, *servers: LoopbackServer) -> tuple[LoopbackServer, ...]:
+    return tuple([await stack.enter_async_context(server) for server in servers])
 
 
 async def test_calls_are_shared_out_and_no_server_is_given_more_than_it_may_have(make: Make) -> None:
     async with AsyncExitStack() as stack:
-        servers = await _three(stack, delay=0.05)
+        servers = await _start(stack, *(LoopbackServer(delay=0.05) for _ in range(3)))
         chat = make(*servers, concurrency=4)
 
         answers = await asyncio.gather(*(chat.complete(ask(n), Budget()) for n in range(60)))
@@ -64,8 +64,8 @@ async def test_calls_are_shared_out_and_no_server_is_given_more_than_it_may_have
 
 async def test_a_server_that_fails_is_left_alone_and_every_call_is_answered(make: Make) -> None:
     async with AsyncExitStack() as stack:
-        well, ill, other = await _three(stack, delay=0.02)
-        ill._answer = Reply(status=500, text="broken")
+        broken = LoopbackServer(Reply(status=500, text="broken"), delay=0.02)
+        well, ill, other = await _start(stack, LoopbackServer(delay=0.02), broken, LoopbackServer(delay=0.02))
         chat, budget = make(well, ill, other, concurrency=2, max_wait=60.0), Budget()
 
         answers = await asyncio.gather(*(chat.complete(ask(n), budget) for n in range(40)))
@@ -88,8 +88,8 @@ async def test_a_server_that_is_not_there_costs_a_call_no_wait_it_was_not_asked_
 async def test_a_server_that_asks_for_patience_is_given_it_while_another_works(make: Make) -> None:
     """Its Retry-After is longer than a call may wait, which would be a failure if it were the only one."""
     async with AsyncExitStack() as stack:
-        busy, well, _ = await _three(stack)
-        busy._answer = Reply(status=429, text="slow down", retry_after="100")
+        slow = Reply(status=429, text="slow down", retry_after="100")
+        busy, well = await _start(stack, LoopbackServer(slow), LoopbackServer())
         chat = make(busy, well, max_wait=30.0)
 
         answers = [await chat.complete(ask(n), Budget()) for n in range(5)]
@@ -100,8 +100,8 @@ async def test_a_server_that_asks_for_patience_is_given_it_while_another_works(m
 
 async def test_a_server_that_is_well_again_is_asked_again(make: Make) -> None:
     async with AsyncExitStack() as stack:
-        first, second, _ = await _three(stack)
-        first._first = [Reply(status=503, text="starting")]
+        starting = LoopbackServer(first=[Reply(status=503, text="starting")])
+        first, second = await _start(stack, starting, LoopbackServer())
         chat = make(first, second, max_wait=0.05)
         await chat.complete(ask(), Budget())
         await asyncio.sleep(0.1)  # longer than any rest
@@ -113,7 +113,8 @@ async def test_a_server_that_is_well_again_is_asked_again(make: Make) -> None:
 
 async def test_where_all_fail_the_caller_is_told(make: Make) -> None:
     async with AsyncExitStack() as stack:
-        servers = await _three(stack, answer=Reply(status=500, text="broken"))
+        broken = Reply(status=500, text="broken")
+        servers = await _start(stack, *(LoopbackServer(broken) for _ in range(3)))
 
         with pytest.raises(ModelUnavailableError, match="broken"):
             await make(*servers, max_wait=0.01).complete(ask(), Budget())
@@ -123,8 +124,8 @@ async def test_where_all_fail_the_caller_is_told(make: Make) -> None:
 
 async def test_a_refused_request_says_nothing_of_the_server(make: Make) -> None:
     async with AsyncExitStack() as stack:
-        first, second, _ = await _three(stack)
-        first._first = [Reply(status=400, text="too long")]
+        refusing = LoopbackServer(first=[Reply(status=400, text="too long")])
+        first, second = await _start(stack, refusing, LoopbackServer())
         chat = make(first, second)
         with pytest.raises(ModelUnavailableError, match="too long"):
             await chat.complete(ask(), Budget())

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from limner.errors import MissingExtraError, StoreError
 from limner.records import Interaction, Item
+from limner.sections import DatabaseSettings
 from limner.tools.sql.sql_local import LocalEngine
 from limner.tools.sql.sql_store import SqlStore, open_store
 from limner.tools.sql.sql_tables import metadata
@@ -229,3 +230,36 @@ async def test_a_writer_that_waits_for_another_process_does_not_fail(tmp_path: P
 
     assert await write == 1
     await engine.aclose()
+
+
+async def test_as_many_connections_are_kept_as_are_asked_for(database_url: str, tmp_path: Path) -> None:
+    """Of one connection, two queries at once take turns; of one and one beyond, they do not."""
+
+    def nap(connection: Connection) -> int:
+        return int(
+            connection.execute(
+                text(
+                    "SELECT count(*) FROM pg_stat_activity, pg_sleep(0.2) WHERE datname = current_database()"
+                )
+            ).scalar_one()
+        )
+
+    seen: list[int] = []
+    for kept in (DatabaseSettings(pool=1), DatabaseSettings(pool=1, overflow=1)):
+        store = await open_store(folder=tmp_path, database_url=database_url, tenant="default", kept=kept)
+        seen.append(max(await asyncio.gather(store.engine.read(nap), store.engine.read(nap))))
+        await store.aclose()
+
+    assert seen == [1, 2]
+
+
+async def test_who_finds_no_connection_in_time_is_told(database_url: str, tmp_path: Path) -> None:
+    kept = DatabaseSettings(pool=1, wait=0.05)
+    store = await open_store(folder=tmp_path, database_url=database_url, tenant="default", kept=kept)
+
+    async def hold() -> None:
+        await store.engine.read(lambda connection: connection.execute(text("SELECT pg_sleep(0.5)")).all())
+
+    with pytest.raises(StoreError, match="limit of size 1"):
+        await asyncio.gather(hold(), hold())
+    await store.aclose()

@@ -5,11 +5,12 @@ file a user's row lies in. Whoever does a part again replaces the same file. Nam
 over by readers of Parquet folders.
 """
 
+import importlib
 import io
 import json
 from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -17,9 +18,6 @@ from ..errors import InputError
 from ..records import Record, Usage
 from ..tools.whole_files import whole_file, write_whole
 from .jobs import Job, Row
-
-if TYPE_CHECKING:
-    from pyarrow import Schema
 
 PLAN = "_plan.jsonl"
 _FORMAT = "limner-parts/1"
@@ -148,9 +146,7 @@ class PartsFolder:
 
 def part_of(bounds: Bounds, rows: Sequence[Row]) -> Part:
     """Put rows into a Parquet file, in the order of their users."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    pa, pq = _arrow()
     ordered = sorted(rows, key=lambda row: row.user_id)
     usage = Usage.total(row.usage for row in rows)
     columns: dict[str, Sequence[Any]] = {
@@ -171,10 +167,18 @@ def part_of(bounds: Bounds, rows: Sequence[Row]) -> Part:
     return Part(bounds.part, file.getvalue(), len(rows), failed, usage)
 
 
-def _schema() -> "Schema":
-    """Return the columns of a part; a part without any error has them all the same."""
-    import pyarrow as pa
+def documents_of(part: Part) -> dict[str, str | None]:
+    """Return the documents of a part by user; nothing of one that the budget refused."""
+    if part.data is None:
+        return {}
+    _, pq = _arrow()
+    table = pq.read_table(io.BytesIO(part.data), columns=["user_id", "document"])
+    return dict(zip(table["user_id"].to_pylist(), table["document"].to_pylist(), strict=True))
 
+
+def _schema() -> Any:
+    """Return the columns of a part; a part without any error has them all the same."""
+    pa, _ = _arrow()
     text, whole, count = pa.string(), pa.bool_(), pa.int64()
     names = {
         "user_id": text,
@@ -191,9 +195,13 @@ def _schema() -> "Schema":
     return pa.schema(list(names.items()))
 
 
-def _has_failures(path: Path) -> bool:
-    import pyarrow.parquet as pq
+def _arrow() -> tuple[Any, Any]:
+    """Return pyarrow and its Parquet part, which are heavy and ship no types."""
+    return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
 
+
+def _has_failures(path: Path) -> bool:
+    _, pq = _arrow()
     column = pq.read_table(path, columns=["complete"]).column("complete")
     return False in column.to_pylist()
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, contextmanager
 from datetime import datetime
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
@@ -11,7 +10,7 @@ from ..models import Profile
 from ..opened import Opened
 from ..records import Usage
 from .jobs import DrawJob
-from .parts_folder import Bounds
+from .parts_folder import Bounds, documents_of
 from .ray_parts import parts_by_ray, require_shared_state
 from .ray_stream import cluster
 
@@ -59,8 +58,6 @@ class RayDraws:
 
     async def draw(self, user_ids: Sequence[str]) -> AsyncGenerator[tuple[str, Profile | None]]:
         """Yield users with their portraits as parts of them are done; `None` for one that cannot be drawn."""
-        import pyarrow.parquet as pq
-
         named, size = sorted(user_ids), self._settings.engine.part
         chunks = [tuple(named[start : start + size]) for start in range(0, len(named), size)]
         bounds = [Bounds(number, ids[0], ids[-1], ids) for number, ids in enumerate(chunks)]
@@ -68,10 +65,7 @@ class RayDraws:
         async with aclosing(source) as parts:
             async for part in parts:
                 self.usage += part.usage
-                drawn: dict[str, str | None] = {}
-                if part.data is not None:
-                    rows = pq.read_table(BytesIO(part.data), columns=["user_id", "document"]).to_pylist()
-                    drawn = {row["user_id"]: row["document"] for row in rows}
+                drawn = documents_of(part)
                 for user_id in chunks[part.part]:
                     document = drawn.get(user_id)
                     yield user_id, Profile.model_validate_json(document) if document else None

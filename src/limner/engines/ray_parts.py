@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError
+from ..records import Usage
 from ..sections import BudgetSettings
 from ..settings import Settings
 from ..tools.budget import Budget
@@ -13,7 +14,7 @@ from .jobs import Job
 from .part_worker import PartWorker
 from .parts_folder import Bounds, Part
 from .ray_stream import Worker, through_ray
-from .shared_budget import BudgetKeeper, KeeperLine, RemoteBudget
+from .shared_budget import BudgetKeeper, KeeperLine, RemoteBudget, Ticket
 
 if TYPE_CHECKING:
     from ..face import Limner
@@ -103,8 +104,7 @@ def _start_keeper(limits: BudgetSettings) -> Any:
 
 
 def _line_to(keeper: Any) -> KeeperLine:
-    return KeeperLine(
-        begin=keeper.begin.remote,
-        admit=keeper.admit.remote,
-        settle=lambda ticket, usage: keeper.settle.remote(ticket, usage),
-    )
+    def settle(ticket: Ticket, usage: Usage) -> None:
+        keeper.settle.remote(ticket, usage)
+
+    return KeeperLine(begin=keeper.begin.remote, admit=keeper.admit.remote, settle=settle)

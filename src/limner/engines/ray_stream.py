@@ -5,20 +5,18 @@ whose actor dies is given to another one.
 """
 
 import asyncio
+import importlib
 import logging
 import pickle
 import queue
 import sys
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol
 
 from ..errors import LimnerError, MissingExtraError, SettingsError
 from ..sections import EngineSettings
-
-if TYPE_CHECKING:
-    from pyarrow import Table
 
 _SPARE_CPUS = 2
 """Logical CPUs beside the actors', for what Ray Data itself runs."""
@@ -54,10 +52,9 @@ class RayWorker:
     def __init__(self, make: MakeWorker) -> None:
         self._worker = make()
 
-    async def __call__(self, batch: "Table") -> "AsyncIterator[Table]":
-        """Do the tasks of a batch and yield each result."""
-        import pyarrow as pa
-
+    async def __call__(self, batch: Any) -> AsyncIterator[Any]:
+        """Do the tasks of a batch, a table, and yield each result as another."""
+        pa: Any = importlib.import_module("pyarrow")
         for number, task in zip(batch["number"].to_pylist(), batch["task"].to_pylist(), strict=True):
             try:
                 done: object = await self._worker.work(number, pickle.loads(task))
@@ -182,9 +179,9 @@ def results_of(
         compute=ActorPoolStrategy(size=min(settings.workers, len(rows))),
         num_cpus=settings.cpus,
     )
-    for table in pipeline.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        found = cast("Table", table)  # what `batch_format` asks for
-        for number, done in zip(found["number"].to_pylist(), found["done"].to_pylist(), strict=True):
+    tables: Iterable[Any] = pipeline.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+    for table in tables:
+        for number, done in zip(table["number"].to_pylist(), table["done"].to_pylist(), strict=True):
             result = pickle.loads(done)
             if isinstance(result, _Raised):
                 raise result.error

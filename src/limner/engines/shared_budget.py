@@ -77,7 +77,7 @@ class RemoteBudget(Budget):
     def __init__(self, limits: BudgetSettings, task: int, line: KeeperLine) -> None:
         super().__init__(limits)
         self._task, self._line, self._number = task, line, 0
-        self._tickets: dict[int, Ticket] = {}
+        self._tickets: dict[Reservation, list[Ticket]] = {}
 
     async def admit(self, worst: Reservation) -> None:
         """Set a call aside with the keeper, then here.
@@ -90,10 +90,13 @@ class RemoteBudget(Budget):
         if (refusal := await self._line.admit(ticket, worst)) is not None:
             self._refusal = self._refusal or refusal
             raise refusal
-        self._tickets[id(worst)] = ticket
+        self._tickets.setdefault(worst, []).append(ticket)
         self.reserve(worst)
 
     def settle(self, worst: Reservation, usage: Usage) -> None:
         """Tell the keeper, then count here."""
-        self._line.settle(self._tickets.pop(id(worst)), usage)
+        equal = self._tickets[worst]
+        self._line.settle(equal.pop(), usage)
+        if not equal:
+            del self._tickets[worst]
         super().settle(worst, usage)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from limner.cli import app
 from limner.evals.bench import ratios
-from limner.evals.bench.core import Measure, Report
+from limner.evals.bench.core import Measure, Notice, Report
 from limner.evals.bench.ratios import PARTS, Part, Sizes, over, run_ratios
 from limner.evals.bench.report import as_markdown
 
@@ -56,7 +56,11 @@ def test_a_goal_that_is_missed_has_its_reason_on_the_page_and_one_that_is_met_ha
 ) -> None:
     slow = Measure(measure="slow", value=2.0, unit="ratio", goal="<= 1.15", met=False, n=1)
     quick = replace(slow, measure="quick", value=1.0, met=True)
-    part = Part(measure=lambda *_: [slow, quick], reasons={"slow": "because", "quick": "never"})
+
+    def measured(sizes: Sizes, folder: Path, notice: Notice) -> list[Measure]:
+        return [slow, quick]
+
+    part = Part(measure=measured, reasons={"slow": "because", "quick": "never"})
     monkeypatch.setattr(ratios, "PARTS", {"invented": part})
 
     report = run_ratios(TINY, command="limner bench")

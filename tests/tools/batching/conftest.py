@@ -139,7 +139,7 @@ class BatchServer:
             return
         rows = self.asked[int(batch["id"].partition("-")[2])]
         done = rows[: len(rows) - self.leave_out]
-        responses = [
+        responses: list[Json] = [
             {"id": "x", "custom_id": row["custom_id"], "response": self.answering(row["body"])}
             for row in done
         ]

@@ -23,7 +23,7 @@ SCHEMA = {"type": "object", "properties": {"word": {"type": "string"}}, "require
 
 
 def ask(words: str, **changes: Any) -> ChatRequest:
-    given = {"temperature": 0.5, "seed": 1, **changes}
+    given: dict[str, Any] = {"temperature": 0.5, "seed": 1, **changes}
     return ChatRequest(messages=(Message(role="user", content=words),), purpose="t", max_tokens=30, **given)
 
 
@@ -181,7 +181,11 @@ async def test_what_an_expired_batch_did_not_come_to_is_asked_again(server: Any,
 async def test_a_request_that_is_refused_is_reported_and_not_repeated(
     server: Any, make: Make, refused: Any
 ) -> None:
-    server.answering = lambda _: refused(400, "too long")
+    def refuses(_: dict[str, Any]) -> dict[str, Any]:
+        reply: dict[str, Any] = refused(400, "too long")
+        return reply
+
+    server.answering = refuses
     budget = Budget()
 
     with pytest.raises(ModelUnavailableError, match="the batch answered 400: too long"):
