@@ -99,7 +99,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--injected-model", help="embedded model to try injections on, such as limner/qwen-coder-1.5b"
     )
     parser.addoption("--injected-cases", type=int, default=4, help="how many of the injections to try on it")
-    parser.addoption("--poisoned-set", type=Path, help="folder of a real set to poison, with items and interactions")
+    parser.addoption(
+        "--poisoned-set", type=Path, help="folder of a real set to poison, with items and interactions"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ Text = Annotated[str, Field(min_length=0)]
 
 
 def whole(text: str) -> str:
-    """Return a text with a question mark for each half of a character, as programs leave them that cut through emoji.
+    r"""Return a text with a question mark for each half of a character, as programs leave them that cut through emoji.
 
     Examples:
         >>> whole("tea \\ud83c"), whole("tea")

@@ -132,7 +132,11 @@ def test_what_is_not_read_is_a_share_of_what_is_billed() -> None:
 def test_the_command_writes_what_the_model_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sums = {"calls": 2, "billed": 100, "read": 60, "written": 5}
     told = {"kinds": {"drafts": sums}, "all": sums, "bare": 80, "again": {"calls": 0, "cached": 2}}
-    monkeypatch.setattr(efficiency, "work", lambda step, given, module: told)
+
+    def drawn(step: str, given: Mapping[str, Any], *, module: str) -> dict[str, Any]:
+        return told
+
+    monkeypatch.setattr(efficiency, "work", drawn)
     page = tmp_path / "model.md"
 
     done = CliRunner().invoke(app, ["bench", "model", "--users", "1", "--json", "--out", str(page)])
