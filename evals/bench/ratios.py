@@ -213,8 +213,7 @@ PARTS: Mapping[str, Part] = {
                 "the soft maximum over facets costs an exponential for every product's entry"
             ),
             "critique: a draft's whole grade, over its bare products": (
-                "the products of one draft are tiny; nine terms, ranks, leaks and length are read besides, all in all "
-                "less than a thousandth of what writing the draft takes a model"
+                "the products of one draft are tiny; nine terms, ranks, leaks and length are read besides"
             ),
         },
     ),

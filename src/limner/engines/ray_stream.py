@@ -11,7 +11,7 @@ import pickle
 import queue
 import sys
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, Protocol
 
@@ -165,22 +165,19 @@ def results_of(
     """Do what `through_ray` does, for code without an event loop; arguments and errors are the same."""
     if not tasks:
         return
-    import ray.data
-    from ray.data import ActorPoolStrategy, DataContext
-
-    DataContext.get_current().enable_progress_bars = False
+    data: Any = importlib.import_module("ray.data")  # pyarrow, which it yields, ships no types
+    data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     rows = [{"number": number, "task": pickle.dumps(task)} for number, task in enumerate(tasks)]
-    pipeline = ray.data.from_items(rows, override_num_blocks=min(len(rows), _BLOCKS)).map_batches(
+    pipeline = data.from_items(rows, override_num_blocks=min(len(rows), _BLOCKS)).map_batches(
         RayWorker,
         fn_constructor_args=(make,),
         batch_size=1,
         batch_format="pyarrow",
-        compute=ActorPoolStrategy(size=min(settings.workers, len(rows))),
+        compute=data.ActorPoolStrategy(size=min(settings.workers, len(rows))),
         num_cpus=settings.cpus,
     )
-    tables: Iterable[Any] = pipeline.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-    for table in tables:
+    for table in pipeline.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for number, done in zip(table["number"].to_pylist(), table["done"].to_pylist(), strict=True):
             result = pickle.loads(done)
             if isinstance(result, _Raised):
