@@ -42,6 +42,8 @@ class Workshop:
         self._rooms, self._metrics = rooms, rooms.metrics
         self._slots = asyncio.Semaphore(rooms.settings.serve.jobs_at_once)
         self._mine: dict[str, asyncio.Task[None]] = {}
+        self._taking = False
+        """Whether a job may be taken in the database and not be in `_mine` yet."""
         self._news = asyncio.Event()
         self._stopping = False
         self._trouble: LimnerError | None = None
@@ -84,7 +86,7 @@ class Workshop:
         Raises:
             StoreError: What is due cannot be taken.
         """
-        while self._mine or await self.book.is_any_due():
+        while await self.book.is_any_due() or self._taking or self._mine:
             if self._trouble is not None and not self._mine:
                 raise self._trouble
             await asyncio.sleep(NOTE / 10)
@@ -117,11 +119,13 @@ class Workshop:
             job = None
             try:
                 while (job := await self._take()) is None:
+                    self._taking = False
                     await self._rest()
             finally:
                 if job is None:
                     self._slots.release()
             task = self._mine[job.job_id] = asyncio.create_task(self._run(job))
+            self._taking = False
             task.add_done_callback(partial(self._done, job.job_id))
 
     def _done(self, job_id: str, _: "asyncio.Task[None]") -> None:
@@ -129,6 +133,7 @@ class Workshop:
         self._slots.release()
 
     async def _take(self) -> Job | None:
+        self._taking = True
         taking = asyncio.create_task(self.book.take())
         try:
             job = await asyncio.shield(taking)

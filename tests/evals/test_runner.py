@@ -229,7 +229,9 @@ def test_a_budget_is_not_shared_by_processes(run: Run) -> None:
     limited = workspace.settings.model_copy(update={"budget": BudgetSettings(calls=5)})
     task = replace(run.task, workspace=replace(workspace, settings=limited))
 
-    with pytest.raises(SettingsError, match=r"use `--jobs 1`, or unset `budget.calls`"):
+    with pytest.raises(
+        SettingsError, match=r"2 processes cannot share one budget; use one process, or unset `budget.calls`"
+    ):
         plan(replace(run, task=task, jobs=2))
     # A larger budget replaces what a smaller one left undone.
     assert [each.path for each in plan(replace(run, task=task))] == [each.path for each in plan(run)]

@@ -64,7 +64,7 @@ async def test_a_smaller_budget_tells_less_and_never_more_than_it_says(
 ) -> None:
     lengths: list[float] = []
     async with LoopbackServer("A") as server:
-        for tokens in (30, 400):
+        for tokens in (40, 400):
             measured = await measure(make_task(advice, f"limner@{tokens}", server.url, users=3))
             lengths.append(float(measured.per_query["context tokens"].max()))
             assert measured.probes[0].passed
