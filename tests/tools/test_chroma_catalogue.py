@@ -328,6 +328,35 @@ def _fail_second_change(patched: pytest.MonkeyPatch) -> None:
     patched.setattr(Collection, "modify", modify)
 
 
+async def test_scrubbing_opens_chromas_database_in_another_process_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second SQLite in Chroma's process would drop its locks when it closes the file."""
+
+    def opened(*args: object, **named: object) -> None:
+        raise AssertionError(f"opened {args} {named}")
+
+    embedder = HashingEmbedder()
+    async with closing_catalogue(tmp_path, embedder) as catalogue:
+        await catalogue.upsert([Item(item_id="i", title="thing"), Item(item_id="j", title="oddity")])
+        await catalogue.forget_items(["j"])
+        monkeypatch.setattr("sqlite3.connect", opened)
+        await catalogue.scrub()
+        assert await catalogue.item_ids() == ["i"]
+
+    assert b"oddity" not in (tmp_path / "chroma" / "chroma.sqlite3").read_bytes()
+
+
+async def test_a_database_that_cannot_be_scrubbed_says_what_is_left(tmp_path: Path) -> None:
+    embedder = HashingEmbedder()
+    async with closing_catalogue(tmp_path, embedder) as catalogue:
+        await catalogue.upsert([Item(item_id="i", title="thing")])
+        await catalogue.forget_items(["i"])
+        (tmp_path / "chroma" / "chroma.sqlite3").write_bytes(b"not a database" * 1000)
+        with pytest.raises(StoreError, match=r"chroma: deleted bytes are still in it: .*not a database"):
+            chroma_scrub.vacuum(tmp_path / "chroma")
+
+
 async def test_empty_slots_of_an_index_hold_nothing(tmp_path: Path) -> None:
     embedder = HashingEmbedder()
     async with closing_catalogue(tmp_path, embedder) as catalogue:

@@ -6,16 +6,18 @@ a new collection, the old folder is removed, and the database is optimised and v
 purpose, the memory behind empty slots, is overwritten too.
 """
 
+import json
 import os
 import shutil
-import sqlite3
 import struct
-from contextlib import closing
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ...errors import StoreError
+from . import chroma_vacuum
 
 if TYPE_CHECKING:
     from chromadb.api.client import Client
@@ -35,7 +37,6 @@ _HEADER = struct.Struct("<iQQQQ")
 _HEADER_VERSION = 1
 _LENGTH_BYTES = 4
 _PAGE = 1000
-_SECONDS = 60.0
 _FILE = "chroma.sqlite3"
 
 
@@ -75,20 +76,37 @@ def scrub_folder(connection: "ChromaConnection") -> None:
         StoreError: The database cannot be rewritten.
     """
     folder = Path(connection.place)
-    try:
-        with closing(sqlite3.connect(folder / _FILE, timeout=_SECONDS, isolation_level=None)) as database:
-            used = {row[0] for row in database.execute("SELECT id FROM segments")}
-            database.execute(
-                "INSERT INTO embedding_fulltext_search(embedding_fulltext_search) VALUES ('optimize')"
-            )
-            database.execute("VACUUM")
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    except sqlite3.Error as error:
-        raise StoreError(str(folder), f"deleted bytes are still in it: {error}") from error
+    used = vacuum(folder)
     for path in _segments(folder):
         if path.name not in used:
             shutil.rmtree(path, ignore_errors=True)
     blank_unused_slots(folder)
+
+
+def vacuum(folder: Path) -> set[str]:
+    """Write the database anew in a process of its own, and return the segments that are in use.
+
+    Raises:
+        StoreError: The database cannot be rewritten.
+    """
+    command = [sys.executable, "-I", str(Path(__file__).with_name("chroma_vacuum.py")), str(folder / _FILE)]
+    done = subprocess.run([*command, str(_SECONDS)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().rpartition("\n")[2]
+        raise StoreError(str(folder), f"deleted bytes are still in it: {reason}")
+    return set(json.loads(done.stdout))
+
+
+def _vacuumed(folder: Path) -> set[str]:
+    """Rewrite the database in a process of its own, see there; return the ids of the indexes that it knows."""
+    command = [sys.executable, "-I", chroma_vacuum.__file__, str(folder / _FILE)]
+    try:
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        used: list[str] = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        said = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
+        raise StoreError(str(folder), f"deleted bytes are still in it: {said}") from error
+    return set(used)
 
 
 def blank_unused_slots(folder: Path) -> None:
