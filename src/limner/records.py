@@ -46,7 +46,7 @@ def whole(text: str) -> str:
     r"""Return a text with a question mark for each half of a character, as programs leave them that cut through emoji.
 
     Examples:
-        >>> whole("tea \\ud83c"), whole("tea")
+        >>> whole("tea \ud83c"), whole("tea")
         ('tea ?', 'tea')
     """
     return text.encode("utf-8", "replace").decode()

@@ -84,21 +84,11 @@ def scrub_folder(connection: "ChromaConnection") -> None:
 
 
 def vacuum(folder: Path) -> set[str]:
-    """Write the database anew in a process of its own, and return the segments that are in use.
+    """Write the database anew in a process of its own, see there, and return the ids of the indexes that are in use.
 
     Raises:
         StoreError: The database cannot be rewritten.
     """
-    command = [sys.executable, "-I", str(Path(__file__).with_name("chroma_vacuum.py")), str(folder / _FILE)]
-    done = subprocess.run([*command, str(_SECONDS)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = done.stderr.strip().rpartition("\n")[2]
-        raise StoreError(str(folder), f"deleted bytes are still in it: {reason}")
-    return set(json.loads(done.stdout))
-
-
-def _vacuumed(folder: Path) -> set[str]:
-    """Rewrite the database in a process of its own, see there; return the ids of the indexes that it knows."""
     command = [sys.executable, "-I", chroma_vacuum.__file__, str(folder / _FILE)]
     try:
         done = subprocess.run(command, check=True, capture_output=True, text=True)

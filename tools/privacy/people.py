@@ -44,24 +44,30 @@ _SMALL = frozenset(
         "les",
     }
 )
+# What may be repeated is bounded, so that the time a text takes does not grow with the square of its length.
 _PARTS = {
     "number": r"\d{1,4}(?:\s?[a-zA-Z]|\sbis)?(?!\w)",
-    "name": r"(?P<name>(?:(?:de|du|des|la|le|l|da|do|dos|das|del|della|dei)\s)*[^\W\d_][\w'’.-]*(?:\s[^\W\d_][\w'’.-]*){0,3}?)",  # noqa: RUF001
+    "name": r"(?P<name>(?:(?:de|du|des|la|le|l|da|do|dos|das|del|della|dei)\s){0,3}[^\W\d_][\w'’.-]{0,40}(?:\s[^\W\d_][\w'’.-]{0,40}){0,3}?)",  # noqa: RUF001
     "street": r"(?i:{street})\.?",
-    "joined": r"(?P<name>[^\W\d_][\w-]*?)-?(?i:{street})\.?",
+    "joined": r"(?P<name>[^\W\d_][\w-]{{0,40}}?)-?(?i:{street})\.?",
 }
+_LOOKED_FOR = 100
+"""Names of one text that are looked for all over it; further ones are redacted where they are introduced."""
+
 _BETWEEN = r",?\s(?:(?i:no|nr|n[º°])[.:]?\s?|д\.\s?)?"
 
 
 def person_spans(text: str) -> Iterator[Span]:
     """Yield where other people's names, and street addresses, stand; stretches may overlap."""
-    for name in _names(text):
+    introduced = list(_names(text))
+    yield from (span for _, span in introduced)
+    for name in list(dict.fromkeys(name for name, _ in introduced))[:_LOOKED_FOR]:
         yield from (Span(*found.span()) for found in _anywhere(name).finditer(text))
     yield from _addresses(text)
 
 
-def _names(text: str) -> Iterator[str]:
-    """Yield the names that a text introduces."""
+def _names(text: str) -> Iterator[tuple[str, Span]]:
+    """Yield the names that a text introduces, and where it does."""
     lowered = text.lower()
     if len(lowered) != len(text):
         return
@@ -75,8 +81,9 @@ def _names(text: str) -> Iterator[str]:
                 else _NAME.match(text, kin.end())
             )
             name = _proper(found[1]) if found and code not in ("zh", "ja") else found[1] if found else ""
-            if name:
-                yield name
+            if name and found:
+                start = text.index(name, found.start(1)) if name in found[1] else found.start(1)
+                yield name, Span(start, start + len(name))
 
 
 def _proper(words: str) -> str:
