@@ -119,7 +119,6 @@ class Workshop:
             job = None
             try:
                 while (job := await self._take()) is None:
-                    self._taking = False
                     await self._rest()
             finally:
                 if job is None:
@@ -149,6 +148,7 @@ class Workshop:
         return job
 
     async def _rest(self) -> None:
+        self._taking = False
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK):
                 await self._news.wait()
